@@ -1,0 +1,68 @@
+//! Reading and writing files so that a failure names the file and loses nothing.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use crate::error::Hint;
+
+/// The whole content of the file at `path`.
+pub fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// Writes `content` to `path` through a temporary file in the same directory and a rename, so that `path` is
+/// at any moment either what it was or complete. A file that was there keeps its permissions.
+pub fn write(path: &Path, content: &[u8]) -> Result<()> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let attempt = || -> std::io::Result<()> {
+        let mut file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(directory)?;
+        file.write_all(content)?;
+        file.as_file().set_permissions(permissions_for(path)?)?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        Ok(())
+    };
+    attempt()
+        .with_context(|| format!("cannot write {}", path.display()))
+        .hint(format!("check that {} exists, is writable and has free space", directory.display()))
+}
+
+/// Creates the directory at `path` and its parents.
+pub fn create_dir(path: &Path) -> Result<()> {
+    fs::create_dir_all(path).with_context(|| format!("cannot create the directory {}", path.display()))
+}
+
+/// The permissions of the file that is replaced, else those of a plain file.
+fn permissions_for(path: &Path) -> std::io::Result<fs::Permissions> {
+    use std::os::unix::fs::PermissionsExt;
+    match fs::metadata(path) {
+        Ok(metadata) => Ok(metadata.permissions()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(fs::Permissions::from_mode(0o644)),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn write_replaces_whole_files_and_leaves_no_temporary_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        write(&path, b"one").unwrap();
+        write(&path, b"two").unwrap();
+        assert_eq!(read(&path).unwrap(), b"two");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_written_is_named_with_advice() {
+        let error = write(Path::new("/nonexistent/file"), b"").unwrap_err();
+        assert!(format!("{error:#}").starts_with("cannot write /nonexistent/file: "), "{error:#}");
+        assert!(crate::error::hint_of(&error).unwrap().contains("/nonexistent"));
+    }
+}

@@ -1,0 +1,35 @@
+//! The parts of `release-helper`, one room per concern. Data flows one way:
+//! contract → artifact → inspected → signed → digest → asset → published → verified.
+
+pub mod commands;
+pub mod contract;
+pub mod error;
+pub mod files;
+pub mod output;
+
+use std::process::ExitCode;
+
+/// What a subcommand found out. An `Err` beside it means: could not tell, or misused (exit code 2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The answer is yes, or the work is done (exit code 0).
+    Yes,
+    /// The answer is no: not reproduced, contract broken, failed to load (exit code 1).
+    No,
+}
+
+impl Verdict {
+    /// `Yes` if `holds`, else `No`.
+    pub fn from_bool(holds: bool) -> Self {
+        if holds { Self::Yes } else { Self::No }
+    }
+}
+
+impl From<Verdict> for ExitCode {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Yes => Self::SUCCESS,
+            Verdict::No => Self::FAILURE,
+        }
+    }
+}

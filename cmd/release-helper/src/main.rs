@@ -1,0 +1,24 @@
+//! `release-helper`: builds, inspects, signs, releases and verifies `tsuku-dltest`.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use release_helper::commands::Command;
+
+/// Builds, inspects, signs, releases and verifies tsuku-dltest
+#[derive(Parser)]
+#[command(name = "release-helper", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+fn main() -> ExitCode {
+    match Arguments::parse().command.run() {
+        Ok(verdict) => verdict.into(),
+        Err(error) => {
+            release_helper::error::report(&error);
+            ExitCode::from(2)
+        }
+    }
+}
