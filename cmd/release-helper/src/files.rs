@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -16,11 +17,21 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
 /// Writes `content` to `path` through a temporary file in the same directory and a rename, so that `path` is
 /// at any moment either what it was or complete. A file that was there keeps its permissions.
 pub fn write(path: &Path, content: &[u8]) -> Result<()> {
+    let mode = fs::metadata(path).map_or(0o644, |metadata| metadata.permissions().mode());
+    write_with_mode(path, content, mode)
+}
+
+/// As [`write`], for a program: everybody may execute it.
+pub fn write_executable(path: &Path, content: &[u8]) -> Result<()> {
+    write_with_mode(path, content, 0o755)
+}
+
+fn write_with_mode(path: &Path, content: &[u8], mode: u32) -> Result<()> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let attempt = || -> std::io::Result<()> {
         let mut file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(directory)?;
         file.write_all(content)?;
-        file.as_file().set_permissions(permissions_for(path)?)?;
+        file.as_file().set_permissions(fs::Permissions::from_mode(mode))?;
         file.as_file().sync_all()?;
         file.persist(path)?;
         Ok(())
@@ -33,16 +44,6 @@ pub fn write(path: &Path, content: &[u8]) -> Result<()> {
 /// Creates the directory at `path` and its parents.
 pub fn create_dir(path: &Path) -> Result<()> {
     fs::create_dir_all(path).with_context(|| format!("cannot create the directory {}", path.display()))
-}
-
-/// The permissions of the file that is replaced, else those of a plain file.
-fn permissions_for(path: &Path) -> std::io::Result<fs::Permissions> {
-    use std::os::unix::fs::PermissionsExt;
-    match fs::metadata(path) {
-        Ok(metadata) => Ok(metadata.permissions()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(fs::Permissions::from_mode(0o644)),
-        Err(error) => Err(error),
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! The subcommands, one file each.
 
+mod build;
 mod platforms;
+mod version;
 
 use anyhow::Result;
 
@@ -11,6 +13,11 @@ use crate::Verdict;
 pub enum Command {
     /// Show the contract: the platforms of a release and what their artifacts must be
     Platforms(platforms::Platforms),
+    /// Bring the tag's version into the source tree, or compare the two
+    #[command(subcommand)]
+    Version(version::Version),
+    /// Build the artifacts of the source tree
+    Build(build::Build),
 }
 
 impl Command {
@@ -18,6 +25,8 @@ impl Command {
     pub fn run(self) -> Result<Verdict> {
         match self {
             Self::Platforms(command) => command.run(),
+            Self::Version(command) => command.run(),
+            Self::Build(command) => command.run(),
         }
     }
 }
