@@ -1,6 +1,9 @@
 //! The subcommands, one file each.
 
 mod platforms;
+mod sign;
+mod signature;
+mod unsign;
 
 use anyhow::Result;
 
@@ -11,6 +14,12 @@ use crate::Verdict;
 pub enum Command {
     /// Show the contract: the platforms of a release and what their artifacts must be
     Platforms(platforms::Platforms),
+    /// Sign Mach-O files ad hoc, byte for byte as codesign or a linker does
+    Sign(sign::Sign),
+    /// Remove the signatures of Mach-O files
+    Unsign(unsign::Unsign),
+    /// Show and verify the signatures of Mach-O files
+    Signature(signature::Signature),
 }
 
 impl Command {
@@ -18,6 +27,9 @@ impl Command {
     pub fn run(self) -> Result<Verdict> {
         match self {
             Self::Platforms(command) => command.run(),
+            Self::Sign(command) => command.run(),
+            Self::Unsign(command) => command.run(),
+            Self::Signature(command) => command.run(),
         }
     }
 }
