@@ -3,6 +3,9 @@
 mod build;
 mod platforms;
 mod version;
+mod sign;
+mod signature;
+mod unsign;
 
 use anyhow::Result;
 
@@ -18,6 +21,12 @@ pub enum Command {
     Version(version::Version),
     /// Build the artifacts of the source tree
     Build(build::Build),
+    /// Sign Mach-O files ad hoc, byte for byte as codesign or a linker does
+    Sign(sign::Sign),
+    /// Remove the signatures of Mach-O files
+    Unsign(unsign::Unsign),
+    /// Show and verify the signatures of Mach-O files
+    Signature(signature::Signature),
 }
 
 impl Command {
@@ -27,6 +36,9 @@ impl Command {
             Self::Platforms(command) => command.run(),
             Self::Version(command) => command.run(),
             Self::Build(command) => command.run(),
+            Self::Sign(command) => command.run(),
+            Self::Unsign(command) => command.run(),
+            Self::Signature(command) => command.run(),
         }
     }
 }
