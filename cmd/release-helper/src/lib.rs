@@ -1,6 +1,7 @@
 //! The parts of `release-helper`, one room per concern. Data flows one way:
 //! contract → artifact → inspected → signed → digest → asset → published → verified.
 
+pub mod artifact;
 pub mod commands;
 pub mod contract;
 pub mod error;

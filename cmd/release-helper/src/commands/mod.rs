@@ -1,5 +1,6 @@
 //! The subcommands, one file each.
 
+mod inspect;
 mod platforms;
 
 use anyhow::Result;
@@ -9,6 +10,8 @@ use crate::Verdict;
 /// A subcommand and its arguments.
 #[derive(clap::Subcommand)]
 pub enum Command {
+    /// Measure every clause of the contract on artifacts
+    Inspect(inspect::Inspect),
     /// Show the contract: the platforms of a release and what their artifacts must be
     Platforms(platforms::Platforms),
 }
@@ -17,6 +20,7 @@ impl Command {
     /// Does what the user asked for.
     pub fn run(self) -> Result<Verdict> {
         match self {
+            Self::Inspect(command) => command.run(),
             Self::Platforms(command) => command.run(),
         }
     }
