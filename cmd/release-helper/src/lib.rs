@@ -3,6 +3,7 @@
 
 pub mod build;
 pub mod codesign;
+pub mod artifact;
 pub mod commands;
 pub mod contract;
 pub mod digest;

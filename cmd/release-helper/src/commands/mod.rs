@@ -1,6 +1,7 @@
 //! The subcommands, one file each.
 
 mod build;
+mod inspect;
 mod platforms;
 mod version;
 mod sign;
@@ -14,6 +15,8 @@ use crate::Verdict;
 /// A subcommand and its arguments.
 #[derive(clap::Subcommand)]
 pub enum Command {
+    /// Measure every clause of the contract on artifacts
+    Inspect(inspect::Inspect),
     /// Show the contract: the platforms of a release and what their artifacts must be
     Platforms(platforms::Platforms),
     /// Bring the tag's version into the source tree, or compare the two
@@ -33,6 +36,7 @@ impl Command {
     /// Does what the user asked for.
     pub fn run(self) -> Result<Verdict> {
         match self {
+            Self::Inspect(command) => command.run(),
             Self::Platforms(command) => command.run(),
             Self::Version(command) => command.run(),
             Self::Build(command) => command.run(),
