@@ -2,10 +2,10 @@
 
 pub mod cargo;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
-use crate::contract::Platform;
-use crate::digest;
+use crate::contract::{Contract, Platform};
+use crate::{codesign, digest};
 
 /// What builds the artifacts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -29,8 +29,13 @@ pub struct Artifact {
 
 impl Artifact {
     /// Makes the artifact of `platform` out of what the linker wrote.
-    fn finish(platform: &Platform, linked: Vec<u8>) -> Result<Self> {
-        let bytes = linked;
+    fn finish(contract: &Contract, platform: &Platform, linked: Vec<u8>) -> Result<Self> {
+        let bytes = if platform.is_darwin() {
+            codesign::sign(&linked, &codesign::Signing::adhoc(&contract.signing_identifier))
+                .with_context(|| format!("cannot sign {}", platform.asset))?
+        } else {
+            linked
+        };
         Ok(Self {
             platform: platform.name.clone(),
             asset: platform.asset.clone(),

@@ -3,10 +3,10 @@
 mod build;
 mod inspect;
 mod platforms;
-mod version;
 mod sign;
 mod signature;
 mod unsign;
+mod version;
 
 use anyhow::Result;
 
