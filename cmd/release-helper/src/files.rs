@@ -16,18 +16,30 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
 /// Writes `content` to `path` through a temporary file in the same directory and a rename, so that `path` is
 /// at any moment either what it was or complete. A file that was there keeps its permissions.
 pub fn write(path: &Path, content: &[u8]) -> Result<()> {
+    write_with(path, |file| {
+        file.write_all(content)
+            .with_context(|| format!("cannot write {}", path.display()))
+            .hint(format!("check that {} has free space", path.display()))
+    })
+}
+
+/// Like [`write`], for content that does not fit into memory: `fill` writes it. If `fill` fails, `path` stays what
+/// it was and the error of `fill` is given back.
+pub fn write_with<T>(path: &Path, fill: impl FnOnce(&mut fs::File) -> Result<T>) -> Result<T> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let attempt = || -> std::io::Result<()> {
-        let mut file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(directory)?;
-        file.write_all(content)?;
+    let what = || format!("cannot write {}", path.display());
+    let hint = format!("check that {} exists, is writable and has free space", directory.display());
+    let mut file =
+        tempfile::Builder::new().prefix(".tmp-").tempfile_in(directory).with_context(what).hint(hint.as_str())?;
+    let value = fill(file.as_file_mut())?;
+    let finish = || -> std::io::Result<()> {
         file.as_file().set_permissions(permissions_for(path)?)?;
         file.as_file().sync_all()?;
         file.persist(path)?;
         Ok(())
     };
-    attempt()
-        .with_context(|| format!("cannot write {}", path.display()))
-        .hint(format!("check that {} exists, is writable and has free space", directory.display()))
+    finish().with_context(what).hint(hint)?;
+    Ok(value)
 }
 
 /// Creates the directory at `path` and its parents.

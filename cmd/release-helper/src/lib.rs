@@ -6,6 +6,8 @@ pub mod contract;
 pub mod error;
 pub mod files;
 pub mod output;
+pub mod releases;
+pub mod server;
 
 use std::process::ExitCode;
 
