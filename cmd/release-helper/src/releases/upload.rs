@@ -16,6 +16,7 @@ use super::progress::Progress;
 use super::sums::digest_of_file;
 use crate::contract::Contract;
 use crate::error::Hint;
+use crate::{artifact, files};
 use crate::output::step;
 
 /// GitHub's limit: files must be smaller, in bytes.
@@ -27,21 +28,38 @@ const PARALLEL: usize = 4;
 pub struct Rules<'a> {
     /// The names of the contract.
     pub names: Vec<String>,
-    /// Refuses a file that breaks the contract.
+    /// Refuses a file that breaks the contract; it is given the release's tag too.
     pub check: Check<'a>,
 }
 
-/// Says what is wrong with a file.
-pub type Check<'a> = Box<dyn Fn(&Path) -> Result<()> + Sync + 'a>;
+/// Says what is wrong with a file for the release of a tag.
+pub type Check<'a> = Box<dyn Fn(&Path, &str) -> Result<()> + Sync + 'a>;
 
 impl Rules<'_> {
     /// The contract's assets, except for the sums, which only `finalize` makes.
     pub fn of(contract: &Contract) -> Rules<'_> {
         Rules {
             names: contract.assets().into_iter().filter(|name| *name != contract.sums).collect(),
-            check: Box::new(|_| Ok(())),
+            check: Box::new(|path, tag| inspect(contract, path, tag)),
         }
     }
+}
+
+/// Refuses an artifact that breaks a clause of the contract, its version among them.
+fn inspect(contract: &Contract, path: &Path, tag: &str) -> Result<()> {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let Some(platform) = contract.platform_of_asset(name) else { return Ok(()) };
+    let inspection = artifact::inspect(&files::read(path)?, platform, contract, Some(tag))
+        .with_context(|| format!("cannot judge {}", path.display()))?;
+    let broken: Vec<String> = inspection
+        .broken()
+        .map(|clause| format!("{} is {}, not {}", clause.clause, clause.measured, clause.expected))
+        .collect();
+    if broken.is_empty() {
+        return Ok(());
+    }
+    Err(anyhow::anyhow!("{} breaks the contract: {}", path.display(), broken.join("; ")))
+        .hint(format!("nothing was uploaded; see `release-helper inspect {}`", path.display()))
 }
 
 /// What happened to a file.
@@ -97,6 +115,7 @@ pub fn upload(client: &Client, id: u64, paths: &[PathBuf], rules: &Rules<'_>) ->
     let sources = prepare(paths, rules)?;
     let next = format!("`release-helper upload --release-id {id}` with the same files");
     let release = client.release(id).explain(format!("nothing was uploaded: cannot read release {id}"), &next)?;
+    paths.iter().try_for_each(|path| (rules.check)(path, &release.tag_name))?;
     let state = if release.draft { "a draft" } else { "published" };
     let queue: Mutex<VecDeque<usize>> = Mutex::new((0..sources.len()).collect());
     let results: Vec<Mutex<Option<Result<Outcome, Failure>>>> = sources.iter().map(|_| Mutex::default()).collect();
@@ -138,7 +157,7 @@ pub fn upload(client: &Client, id: u64, paths: &[PathBuf], rules: &Rules<'_>) ->
     Ok(uploaded)
 }
 
-/// Checks all files before the first request.
+/// Looks at all files before the first request.
 fn prepare(paths: &[PathBuf], rules: &Rules<'_>) -> Result<Vec<Source>> {
     let mut sources: Vec<Source> = Vec::new();
     for path in paths {
@@ -158,7 +177,6 @@ fn prepare(paths: &[PathBuf], rules: &Rules<'_>) -> Result<Vec<Source>> {
             Ok(())
         };
         check().hint(format!("nothing was uploaded; the assets are {}", rules.names.join(", ")))?;
-        (rules.check)(path)?;
         let (size, sha256) = digest_of_file(path)?;
         sources.push(Source { name, size, sha256, content: Content::File(path.clone()) });
     }
