@@ -17,9 +17,6 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
 /// Writes `content` to `path` through a temporary file in the same directory and a rename, so that `path` is
 /// at any moment either what it was or complete. A file that was there keeps its permissions.
 pub fn write(path: &Path, content: &[u8]) -> Result<()> {
-/// Writes `content` to `path` through a temporary file in the same directory and a rename, so that `path` is
-/// at any moment either what it was or complete. A file that was there keeps its permissions.
-pub fn write(path: &Path, content: &[u8]) -> Result<()> {
     write_with_mode(path, current_mode(path), whole(path, content))
 }
 

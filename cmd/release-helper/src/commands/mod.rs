@@ -1,17 +1,17 @@
 //! The subcommands, one file each.
 
+mod build;
 mod download;
 mod draft;
 mod finalize;
-mod platforms;
-mod serve_releases;
-mod upload;
-mod build;
 mod inspect;
 mod platforms;
+mod rehearse;
+mod serve_releases;
 mod sign;
 mod signature;
 mod unsign;
+mod upload;
 mod version;
 
 use anyhow::Result;
@@ -38,6 +38,8 @@ pub enum Command {
     /// Bring the tag's version into the source tree, or compare the two
     #[command(subcommand)]
     Version(version::Version),
+    /// Make a whole release on this machine: build, inspect, upload, test, publish, rebuild, compare
+    Rehearse(rehearse::Rehearse),
     /// Build the artifacts of the source tree
     Build(build::Build),
     /// Sign Mach-O files ad hoc, byte for byte as codesign or a linker does
@@ -60,6 +62,7 @@ impl Command {
             Self::Finalize(command) => command.run(),
             Self::ServeReleases(command) => command.run(),
             Self::Version(command) => command.run(),
+            Self::Rehearse(command) => command.run(),
             Self::Build(command) => command.run(),
             Self::Sign(command) => command.run(),
             Self::Unsign(command) => command.run(),
