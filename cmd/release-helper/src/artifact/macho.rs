@@ -1,5 +1,6 @@
 //! What a Mach-O file says about itself (`mach-o/loader.h`, `mach-o/fat.h`, `mach-o/nlist.h`).
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use anyhow::{Context, Result, ensure};
@@ -12,6 +13,8 @@ use super::{ensure_inside, text};
 
 /// More load commands or sections than any real program has: reading stops with an error.
 const MOST_ENTRIES: usize = 1 << 16;
+/// There are fewer machines than this.
+const MOST_SLICES: usize = 64;
 
 /// The facts of one Mach-O file, or of one slice of a fat one.
 #[derive(Default)]
@@ -36,6 +39,9 @@ pub(super) struct MachO {
     pub(super) signature: Option<Range<u64>>,
     /// Debugging symbols and local ones.
     pub(super) local_symbols: u64,
+    /// When the object files were last modified that debugging symbols point to (N_OSO), in seconds since 1970.
+    pub(super) object_times: BTreeSet<u64>,
+    symbol_tables: u32,
     headers: Vec<Part>,
     length: u64,
 }
@@ -59,11 +65,18 @@ pub(super) struct Slice {
     pub(super) range: Range<u64>,
 }
 
+impl Slice {
+    /// Its bytes in the fat file `bytes`, from which it was read.
+    pub(super) fn content<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        &bytes[self.range.start as usize..self.range.end as usize]
+    }
+}
+
 /// The slices of a fat file, in its order. Fails where one is outside of the file.
 pub(super) fn slices(bytes: &[u8]) -> Result<Vec<Slice>> {
     fn read<Fat: FatArch>(bytes: &[u8]) -> Result<Vec<Slice>> {
         let file = MachOFatFile::<Fat>::parse(bytes)?;
-        ensure!(file.arches().len() <= MOST_ENTRIES, "there are {} slices", file.arches().len());
+        ensure!(file.arches().len() <= MOST_SLICES, "there are {} slices", file.arches().len());
         let slice = |arch: &Fat| {
             let (offset, size) = arch.file_range();
             let machine = machine_name(arch.cputype(), arch.cpusubtype());
@@ -77,6 +90,12 @@ pub(super) fn slices(bytes: &[u8]) -> Result<Vec<Slice>> {
         Some(0xbf) => read::<macho::FatArch64>(bytes),
         _ => read::<macho::FatArch32>(bytes),
     }
+}
+
+/// The size of a fat file's header and table of slices, in bytes.
+pub(super) fn fat_header_size(bytes: &[u8], slices: usize) -> u64 {
+    let entry = if bytes.get(3) == Some(&0xbf) { size_of::<macho::FatArch64>() } else { size_of::<macho::FatArch32>() };
+    (size_of::<macho::FatHeader>() + slices * entry) as u64
 }
 
 impl MachO {
@@ -252,9 +271,13 @@ impl<'a, H: MachHeader<Endian = Endianness>> Reader<'a, H> {
     }
 
     fn symbols(&mut self, symtab: &macho::SymtabCommand<Endianness>) -> Result<()> {
+        ensure!(self.facts.symbol_tables == 0, "there is more than one symbol table");
+        self.facts.symbol_tables += 1;
         let symbols = symtab.symbols::<H, _>(self.endian, self.bytes)?;
         let local = |symbol: &&H::Nlist| symbol.is_stab() || !symbol.n_type().is_ext();
         self.facts.local_symbols += symbols.iter().filter(local).count() as u64;
+        let objects = symbols.iter().filter(|symbol| symbol.stab() == Some(macho::N_OSO));
+        self.facts.object_times.extend(objects.map(|symbol| symbol.n_value(self.endian).into()));
         let size = (symbols.len() * size_of::<H::Nlist>()) as u64;
         self.table("symbol table", symtab.symoff.get(self.endian), size)?;
         self.table("string table", symtab.stroff.get(self.endian), symtab.strsize.get(self.endian).into())
