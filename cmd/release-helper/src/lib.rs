@@ -2,6 +2,7 @@
 //! contract → artifact → inspected → signed → digest → asset → published → verified.
 
 pub mod artifact;
+pub mod codesign;
 pub mod commands;
 pub mod contract;
 pub mod error;

@@ -9,7 +9,8 @@ use object::read::macho::{FatArch, LoadCommandVariant, MachHeader, MachOFatFile,
 use object::{Endianness, read};
 
 use super::layout::{self, Part};
-use super::{ensure_inside, text};
+use super::{Container, ensure_inside, text};
+use crate::codesign;
 
 /// More load commands or sections than any real program has: reading stops with an error.
 const MOST_ENTRIES: usize = 1 << 16;
@@ -53,6 +54,8 @@ pub(super) struct Segment {
     pub(super) maximum: macho::VmProt,
     offset: u64,
     size: u64,
+    /// Where its load command has `vmsize`.
+    memory_size_at: Range<u64>,
     /// Names, and where the content is.
     pub(super) sections: Vec<Part>,
 }
@@ -90,6 +93,26 @@ pub(super) fn slices(bytes: &[u8]) -> Result<Vec<Slice>> {
         Some(0xbf) => read::<macho::FatArch64>(bytes),
         _ => read::<macho::FatArch32>(bytes),
     }
+}
+
+/// The Mach-O file `bytes` with everything set aside that signing changes beside the signature itself; None if it cannot
+/// be done. What `codesign --remove-signature` leaves differs from the unsigned file in the rounding of __LINKEDIT's
+/// size in memory, so that is set to zero.
+pub(super) fn unsigned(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut bytes = codesign::unsign(bytes).ok()?;
+    let images = match Container::of(&bytes) {
+        Container::FatMachO => slices(&bytes).ok()?.into_iter().map(|slice| slice.range).collect(),
+        _ => vec![0..bytes.len() as u64],
+    };
+    for image in images {
+        let macho = MachO::read(&bytes[image.start as usize..image.end as usize]).ok()?;
+        for field in
+            macho.segments.into_iter().filter(|segment| segment.name == "__LINKEDIT").map(|it| it.memory_size_at)
+        {
+            bytes[(image.start + field.start) as usize..(image.start + field.end) as usize].fill(0);
+        }
+    }
+    Some(bytes)
 }
 
 /// The size of a fat file's header and table of slices, in bytes.
@@ -181,7 +204,7 @@ impl<'a, H: MachHeader<Endian = Endianness>> Reader<'a, H> {
         match command.variant()? {
             LoadCommandVariant::Segment32(..) | LoadCommandVariant::Segment64(..) => {
                 let (segment, sections) = H::Segment::from_command(command)?.context("of the other class")?;
-                return self.segment(segment, sections);
+                return self.segment(command.offset(), segment, sections);
             }
             LoadCommandVariant::Dylib(dylib) => {
                 let path = string(dylib.dylib.name)?;
@@ -246,7 +269,7 @@ impl<'a, H: MachHeader<Endian = Endianness>> Reader<'a, H> {
         Ok(String::new())
     }
 
-    fn segment(&mut self, segment: &'a H::Segment, sections: &'a [u8]) -> Result<String> {
+    fn segment(&mut self, command_at: u64, segment: &'a H::Segment, sections: &'a [u8]) -> Result<String> {
         let endian = self.endian;
         let name = text::shown(segment.name());
         let (offset, size) = segment.file_range(endian);
@@ -265,6 +288,12 @@ impl<'a, H: MachHeader<Endian = Endianness>> Reader<'a, H> {
             maximum: segment.maxprot(endian),
             offset,
             size,
+            // Behind cmd, cmdsize, segname and vmaddr.
+            memory_size_at: if self.facts.bits == 64 {
+                command_at + 32..command_at + 40
+            } else {
+                command_at + 28..command_at + 32
+            },
             sections: parts,
         });
         Ok(name)

@@ -3,6 +3,9 @@
 mod compare;
 mod inspect;
 mod platforms;
+mod sign;
+mod signature;
+mod unsign;
 
 use anyhow::Result;
 
@@ -17,6 +20,12 @@ pub enum Command {
     Inspect(inspect::Inspect),
     /// Show the contract: the platforms of a release and what their artifacts must be
     Platforms(platforms::Platforms),
+    /// Sign Mach-O files ad hoc, byte for byte as codesign or a linker does
+    Sign(sign::Sign),
+    /// Remove the signatures of Mach-O files
+    Unsign(unsign::Unsign),
+    /// Show and verify the signatures of Mach-O files
+    Signature(signature::Signature),
 }
 
 impl Command {
@@ -26,6 +35,9 @@ impl Command {
             Self::Compare(command) => command.run(),
             Self::Inspect(command) => command.run(),
             Self::Platforms(command) => command.run(),
+            Self::Sign(command) => command.run(),
+            Self::Unsign(command) => command.run(),
+            Self::Signature(command) => command.run(),
         }
     }
 }

@@ -9,6 +9,7 @@ use super::{Comparison, Place, bytes, places};
 use crate::artifact::elf::Elf;
 use crate::artifact::macho::{self, MachO};
 use crate::artifact::{Container, text};
+use crate::codesign;
 
 /// At most this many items of a kind are shown.
 const SHOWN: usize = 2;
@@ -39,6 +40,7 @@ pub(super) fn find(a: &[u8], b: &[u8], comparison: &mut Comparison) {
         let text = format!("{shorter} is {longer} without its last {}: cut off, or appended to", bytes(most - least));
         causes.add("length", text);
     } else if Container::of(a) == Container::of(b) {
+        signatures(a, b, comparison, &mut causes);
         stripped(&comparison.places, &mut causes);
         match Container::of(a) {
             Container::Elf => elf(a, b, &mut causes),
@@ -86,6 +88,34 @@ fn slice_of_fat(fat: &[u8], thin: &[u8], causes: &mut Causes) {
     if let Some(slice) = same {
         causes.add("slice", format!("the thin file is the same as the fat one's slice {}", slice.machine));
     }
+}
+
+/// What the signatures of two Mach-O files say, where they are all the difference.
+fn signatures(a: &[u8], b: &[u8], comparison: &Comparison, causes: &mut Causes) {
+    if comparison.same_unsigned != Some(true) {
+        return;
+    }
+    let (Ok(report_a), Ok(report_b)) = (codesign::verify(a), codesign::verify(b)) else { return };
+    let (said_a, said_b) = (said(&report_a), said(&report_b));
+    let difference =
+        if said_a == said_b { "in bytes that say nothing".into() } else { format!("{said_a} in A, {said_b} in B") };
+    causes.add("signature", format!("only the signatures differ: {difference}"));
+}
+
+/// What the signatures of a file say, in a few words.
+fn said(report: &codesign::Report) -> String {
+    let words = report.slices.iter().map(|slice| match &slice.signature {
+        None => "unsigned".into(),
+        Some(signature) => {
+            let form = signature.form.as_deref().unwrap_or("unknown");
+            let pages: BTreeSet<_> = signature.code_directories.iter().map(|directory| directory.page_size).collect();
+            let pages: Vec<_> = pages.into_iter().map(|size| size.to_string()).collect();
+            let problem = slice.problem.as_deref().map(|problem| format!(" ({problem})")).unwrap_or_default();
+            format!("{form} form, identifier {}, pages of {}{problem}", signature.identifier, pages.join(" and "))
+        }
+    });
+    let words: BTreeSet<String> = words.collect();
+    Vec::from_iter(words).join("; ")
 }
 
 /// Symbols or debug information in one file only.
@@ -198,6 +228,10 @@ fn content(a: &[u8], b: &[u8], comparison: &Comparison, causes: &mut Causes) {
             tokens_a.collect(places::content(a, extent_a));
             tokens_b.collect(places::content(b, extent_b));
         }
+    }
+    // A signature's hashes read as no text, and the rest is the same.
+    if comparison.same_unsigned == Some(true) {
+        return;
     }
     causes.sets("version", "version strings", &tokens_a.versions, &tokens_b.versions);
     causes.sets("path", "paths", &tokens_a.paths, &tokens_b.paths);

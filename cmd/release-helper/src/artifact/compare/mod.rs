@@ -161,6 +161,9 @@ pub fn compare(a: &[u8], b: &[u8]) -> Comparison {
         let parts = |bytes| if alike { parts(bytes).unwrap_or_else(|_| whole(bytes)) } else { whole(bytes) };
         comparison.a.map.set_parts(&parts(a));
         comparison.b.map.set_parts(&parts(b));
+        if alike && matches!(Container::of(a), Container::MachO | Container::FatMachO) {
+            comparison.same_unsigned = macho::unsigned(a).zip(macho::unsigned(b)).map(|(a, b)| a == b);
+        }
         comparison.places = places::places(a, b, &mut comparison.a.map, &mut comparison.b.map);
         causes::find(a, b, &mut comparison);
     }
