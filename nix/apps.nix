@@ -11,7 +11,7 @@ let
   path = lib.makeBinPath [
     toolchain
     pkgs.stdenv.cc
-    pkgs.git
+    pkgs.gitMinimal
   ];
   app = name: subcommand: description: {
     type = "app";

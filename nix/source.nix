@@ -15,7 +15,7 @@ let
   lock =
     keep:
     let
-      separator = "[[package]]\n";
+      separator = "\n[[package]]\n";
       blocks = lib.splitString separator (lib.readFile (root + "/Cargo.lock"));
       name = block: lib.head (builtins.match "name = \"([^\"]+)\"\n.*" block);
     in
@@ -32,7 +32,7 @@ in
     (root + "/Cargo.toml")
     (root + "/release.toml")
     (root + "/rust-toolchain.toml")
-    program
+    (lib.fileset.difference program (lib.fileset.maybeMissing (program + "/tests")))
   ];
   dltestLock = lock (name: name == binary);
 
