@@ -7,34 +7,40 @@
   toolchain,
   craneLib,
   artifacts,
-  secondArtifacts,
   release-helper,
   ...
 }:
 let
   check =
     name: nativeBuildInputs: script:
-    pkgs.runCommand name { inherit nativeBuildInputs; } ''
-      ${script}
-      touch $out
-    '';
+    pkgs.runCommand name
+      {
+        inherit nativeBuildInputs;
+        strictDeps = true;
+      }
+      ''
+        ${script}
+        touch $out
+      '';
   eachPlatform =
     prefix: f:
     lib.mapAttrs' (
       name: platform: lib.nameValuePair "${prefix}-${name}" (f platform)
     ) contract.platforms;
-  asset = builds: platform: "${builds.${platform.name}}/bin/${platform.asset}";
+  asset = artifact: platform: "${artifact}/bin/${platform.asset}";
 in
 eachPlatform "contract" (
   platform:
   check "contract-${platform.name}" [ release-helper ] ''
-    release-helper inspect ${asset artifacts platform}
+    release-helper inspect ${asset artifacts.${platform.name} platform}
   ''
 )
 // eachPlatform "crane-equals-naersk" (
   platform:
   check "crane-equals-naersk-${platform.name}" [ ] ''
-    cmp ${asset artifacts platform} ${asset secondArtifacts platform}
+    cmp ${asset artifacts.${platform.name} platform} ${
+      asset artifacts.${platform.name}.second-builder platform
+    }
   ''
 )
 // {

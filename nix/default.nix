@@ -45,21 +45,7 @@ let
       };
 
       recipe = pkgs.callPackage ./recipe.nix { inherit contract source release-helper; };
-      artifactIn =
-        scope:
-        scope.callPackage ./dltest.nix {
-          inherit recipe;
-          inherit (contract) binary;
-          craneLib = craneIn scope;
-        };
-      artifacts = lib.mapAttrs (
-        _: platform:
-        artifactIn (
-          if platform.isMusl && pkgs.stdenv.hostPlatform.isLinux then pkgs.pkgsStatic else pkgs
-        ) platform
-      ) contract.platforms;
-
-      secondBuilder = import ./second-builder.nix {
+      second-builder = pkgs.callPackage ./second-builder.nix {
         inherit recipe;
         naersk = pkgs.callPackage naersk {
           cargo = toolchain;
@@ -67,6 +53,15 @@ let
           clippy = toolchain;
         };
       };
+      artifactIn =
+        scope:
+        scope.callPackage ./dltest.nix {
+          inherit recipe second-builder;
+          inherit (contract) binary;
+          craneLib = craneIn scope;
+        };
+      scopeOf =
+        platform: if platform.isMusl && pkgs.stdenv.hostPlatform.isLinux then pkgs.pkgsStatic else pkgs;
 
       project = {
         inherit
@@ -76,9 +71,8 @@ let
           source
           toolchain
           release-helper
-          artifacts
           ;
-        secondArtifacts = lib.mapAttrs (_: secondBuilder) contract.platforms;
+        artifacts = lib.mapAttrs (_: platform: artifactIn (scopeOf platform) platform) contract.platforms;
         craneLib = craneIn pkgs;
       };
     in

@@ -4,6 +4,7 @@
   buildPackages,
   craneLib,
   recipe,
+  second-builder,
   binary,
 }:
 platform:
@@ -26,6 +27,8 @@ craneLib.buildPackage (
     doNotSign = true;
     doIncludeCrossToolchainEnv = false; # rust-lld links, no C compiler does
 
+    # `nix build .#linux-amd64.second-builder`
+    passthru.second-builder = second-builder platform;
     doCheck = false; # checks.nix looks at the artifact itself
     meta = {
       description = "Reports whether libraries load, for ${platform.name}";
