@@ -10,6 +10,7 @@ pub mod digest;
 pub mod error;
 pub mod exercise;
 pub mod files;
+pub mod interrupt;
 pub mod output;
 pub mod process;
 pub mod rehearse;

@@ -11,8 +11,8 @@ use crate::build::{Artifact, cargo};
 use crate::contract::Contract;
 use crate::error::Hint;
 use crate::exercise::{self, Trial};
+use crate::interrupt::Scratch;
 use crate::output::{self, Table};
-use crate::process::Scratch;
 use crate::releases::{self, Client};
 use crate::toolchain::Toolchain;
 use crate::version::{self, Tag};
@@ -187,7 +187,7 @@ fn fresh_directory(root: &Path) -> Result<PathBuf> {
             .with_context(|| format!("cannot remove the last rehearsal in {}", directory.display()))
             .hint("stop a rehearsal that still runs with --keep, and check the directory's permissions")?;
     }
-    files::create_dir(&directory).hint(format!("check that {} is writable", root.display()))?;
+    files::create_dir(&directory)?;
     Ok(directory)
 }
 
