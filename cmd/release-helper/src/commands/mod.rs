@@ -1,18 +1,18 @@
 //! The subcommands, one file each.
 
+mod build;
 mod download;
 mod draft;
 mod finalize;
-mod platforms;
-mod serve_releases;
-mod upload;
-mod build;
 mod inspect;
 mod platforms;
-mod version;
+mod platforms;
+mod serve_releases;
 mod sign;
 mod signature;
 mod unsign;
+mod upload;
+mod version;
 
 use anyhow::Result;
 
