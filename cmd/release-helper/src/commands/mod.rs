@@ -6,7 +6,6 @@ mod draft;
 mod finalize;
 mod inspect;
 mod platforms;
-mod platforms;
 mod serve_releases;
 mod sign;
 mod signature;
