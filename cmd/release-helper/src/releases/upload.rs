@@ -129,7 +129,7 @@ pub fn upload(client: &Client, id: u64, paths: &[PathBuf], rules: &Rules<'_>) ->
                     let known = release.assets.iter().find(|asset| asset.name == source.name).cloned();
                     let result = place(client, &release, source, known);
                     if let Ok(outcome) = &result {
-                        step(format_args!("{outcome:8} {} ({} bytes)", source.name, source.size));
+                        client.say(format_args!("{outcome:8} {} ({} bytes)", source.name, source.size));
                     }
                     *results[index].lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
                 }
