@@ -16,7 +16,6 @@ use super::progress::Progress;
 use super::sums::digest_of_file;
 use crate::contract::Contract;
 use crate::error::Hint;
-use crate::output::step;
 use crate::{artifact, files};
 
 /// GitHub's limit: files must be smaller, in bytes.
