@@ -1,0 +1,35 @@
+//! `preflight`: whether a tag can be released, before anything is built for it.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::Verdict;
+use crate::output;
+use crate::preflight::preflight;
+use crate::releases::runner;
+use crate::source;
+use crate::version::Tag;
+
+/// Check that the tree can be released as a tag; in a job, hand the checked tag and its version on as outputs
+#[derive(clap::Args)]
+pub struct Preflight {
+    /// The release's tag, such as v1.2.3
+    tag: Tag,
+    /// The source tree [default: the one around the current directory]
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
+}
+
+impl Preflight {
+    pub fn run(&self) -> Result<Verdict> {
+        let root = source::root(self.root.as_deref())?;
+        for warning in preflight(&root, &self.tag)? {
+            runner::warning(&warning);
+        }
+        output::step(format_args!("{} can be released as {}", root.display(), self.tag));
+        runner::output("tag", &self.tag.to_string())?;
+        runner::output("version", &self.tag.version())?;
+        Ok(Verdict::Yes)
+    }
+}
