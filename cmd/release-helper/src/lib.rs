@@ -2,6 +2,8 @@
 //! contract → artifact → inspected → signed → digest → asset → published → verified.
 
 pub mod build;
+pub mod codesign;
+pub mod artifact;
 pub mod commands;
 pub mod contract;
 pub mod digest;

@@ -1,8 +1,12 @@
 //! The subcommands, one file each.
 
 mod build;
+mod inspect;
 mod platforms;
 mod version;
+mod sign;
+mod signature;
+mod unsign;
 
 use anyhow::Result;
 
@@ -11,6 +15,8 @@ use crate::Verdict;
 /// A subcommand and its arguments.
 #[derive(clap::Subcommand)]
 pub enum Command {
+    /// Measure every clause of the contract on artifacts
+    Inspect(inspect::Inspect),
     /// Show the contract: the platforms of a release and what their artifacts must be
     Platforms(platforms::Platforms),
     /// Bring the tag's version into the source tree, or compare the two
@@ -18,15 +24,25 @@ pub enum Command {
     Version(version::Version),
     /// Build the artifacts of the source tree
     Build(build::Build),
+    /// Sign Mach-O files ad hoc, byte for byte as codesign or a linker does
+    Sign(sign::Sign),
+    /// Remove the signatures of Mach-O files
+    Unsign(unsign::Unsign),
+    /// Show and verify the signatures of Mach-O files
+    Signature(signature::Signature),
 }
 
 impl Command {
     /// Does what the user asked for.
     pub fn run(self) -> Result<Verdict> {
         match self {
+            Self::Inspect(command) => command.run(),
             Self::Platforms(command) => command.run(),
             Self::Version(command) => command.run(),
             Self::Build(command) => command.run(),
+            Self::Sign(command) => command.run(),
+            Self::Unsign(command) => command.run(),
+            Self::Signature(command) => command.run(),
         }
     }
 }
