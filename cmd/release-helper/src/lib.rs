@@ -11,6 +11,8 @@ pub mod error;
 pub mod exercise;
 pub mod files;
 pub mod output;
+pub mod releases;
+pub mod server;
 pub mod process;
 pub mod source;
 pub mod toolchain;

@@ -1,5 +1,11 @@
 //! The subcommands, one file each.
 
+mod download;
+mod draft;
+mod finalize;
+mod platforms;
+mod serve_releases;
+mod upload;
 mod build;
 mod inspect;
 mod platforms;
@@ -19,6 +25,16 @@ pub enum Command {
     Inspect(inspect::Inspect),
     /// Show the contract: the platforms of a release and what their artifacts must be
     Platforms(platforms::Platforms),
+    /// Make the draft release of a tag, or find it
+    Draft(draft::Draft),
+    /// Make files assets of a draft
+    Upload(upload::Upload),
+    /// Download assets of a release, checked against size and digest
+    Download(download::Download),
+    /// Publish a draft that has exactly the contract's assets
+    Finalize(finalize::Finalize),
+    /// Serve releases as GitHub does, for rehearsals and tests
+    ServeReleases(serve_releases::ServeReleases),
     /// Bring the tag's version into the source tree, or compare the two
     #[command(subcommand)]
     Version(version::Version),
@@ -38,6 +54,11 @@ impl Command {
         match self {
             Self::Inspect(command) => command.run(),
             Self::Platforms(command) => command.run(),
+            Self::Draft(command) => command.run(),
+            Self::Upload(command) => command.run(),
+            Self::Download(command) => command.run(),
+            Self::Finalize(command) => command.run(),
+            Self::ServeReleases(command) => command.run(),
             Self::Version(command) => command.run(),
             Self::Build(command) => command.run(),
             Self::Sign(command) => command.run(),
