@@ -11,10 +11,12 @@ pub mod error;
 pub mod exercise;
 pub mod files;
 pub mod output;
+pub mod preflight;
 pub mod releases;
 pub mod server;
 pub mod process;
 pub mod source;
+pub mod summary;
 pub mod toolchain;
 pub mod version;
 

@@ -1,18 +1,20 @@
 //! The subcommands, one file each.
 
+mod build;
 mod download;
 mod draft;
+mod exercise;
 mod finalize;
-mod platforms;
-mod serve_releases;
-mod upload;
-mod build;
 mod inspect;
 mod platforms;
-mod version;
+mod preflight;
+mod serve_releases;
 mod sign;
 mod signature;
+mod summary;
 mod unsign;
+mod upload;
+mod version;
 
 use anyhow::Result;
 
@@ -38,6 +40,8 @@ pub enum Command {
     /// Bring the tag's version into the source tree, or compare the two
     #[command(subcommand)]
     Version(version::Version),
+    /// Check that the tree can be released as a tag, before anything is built
+    Preflight(preflight::Preflight),
     /// Build the artifacts of the source tree
     Build(build::Build),
     /// Sign Mach-O files ad hoc, byte for byte as codesign or a linker does
@@ -46,6 +50,11 @@ pub enum Command {
     Unsign(unsign::Unsign),
     /// Show and verify the signatures of Mach-O files
     Signature(signature::Signature),
+    /// Run an artifact: its version, libraries that must load, and one that must not
+    Exercise(exercise::Exercise),
+    /// Tell people how a run of the release workflow went
+    #[command(subcommand)]
+    Summary(summary::Summary),
 }
 
 impl Command {
@@ -61,6 +70,9 @@ impl Command {
             Self::ServeReleases(command) => command.run(),
             Self::Version(command) => command.run(),
             Self::Build(command) => command.run(),
+            Self::Preflight(command) => command.run(),
+            Self::Exercise(command) => command.run(),
+            Self::Summary(command) => command.run(),
             Self::Sign(command) => command.run(),
             Self::Unsign(command) => command.run(),
             Self::Signature(command) => command.run(),

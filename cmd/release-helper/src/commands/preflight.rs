@@ -25,7 +25,9 @@ impl Preflight {
     pub fn run(&self) -> Result<Verdict> {
         let root = source::root(self.root.as_deref())?;
         for warning in preflight(&root, &self.tag)? {
-            runner::warning(&warning);
+            // The first is how a job shows a warning on the page of its run.
+            let form = if std::env::var_os("GITHUB_ACTIONS").is_some() { "::warning::" } else { "warning: " };
+            output::step(format_args!("{form}{warning}"));
         }
         output::step(format_args!("{} can be released as {}", root.display(), self.tag));
         runner::output("tag", &self.tag.to_string())?;
