@@ -1,9 +1,9 @@
 //! The parts of `release-helper`, one room per concern. Data flows one way:
 //! contract → artifact → inspected → signed → digest → asset → published → verified.
 
+pub mod artifact;
 pub mod build;
 pub mod codesign;
-pub mod artifact;
 pub mod commands;
 pub mod contract;
 pub mod digest;
