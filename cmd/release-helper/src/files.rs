@@ -17,9 +17,6 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
 /// Writes `content` to `path` through a temporary file in the same directory and a rename, so that `path` is
 /// at any moment either what it was or complete. A file that was there keeps its permissions.
 pub fn write(path: &Path, content: &[u8]) -> Result<()> {
-/// Writes `content` to `path` through a temporary file in the same directory and a rename, so that `path` is
-/// at any moment either what it was or complete. A file that was there keeps its permissions.
-pub fn write(path: &Path, content: &[u8]) -> Result<()> {
     write_with_mode(path, current_mode(path), whole(path, content))
 }
 
@@ -40,11 +37,8 @@ fn whole<'a>(path: &'a Path, content: &'a [u8]) -> impl FnOnce(&mut fs::File) ->
 
 fn write_with_mode<T>(path: &Path, mode: u32, fill: impl FnOnce(&mut fs::File) -> Result<T>) -> Result<T> {
     let what = || format!("cannot write {}", path.display());
-    let mut file = tempfile::Builder::new()
-        .prefix(".tmp-")
-        .tempfile_in(directory_of(path))
-        .with_context(what)
-        .hint(advice(path))?;
+    let temporary = tempfile::Builder::new().prefix(".tmp-").tempfile_in(directory_of(path));
+    let mut file = temporary.with_context(what).hint(advice(path))?;
     let value = fill(file.as_file_mut())?;
     let finish = || -> std::io::Result<()> {
         file.as_file().set_permissions(fs::Permissions::from_mode(mode))?;

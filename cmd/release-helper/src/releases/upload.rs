@@ -16,8 +16,8 @@ use super::progress::Progress;
 use super::sums::digest_of_file;
 use crate::contract::Contract;
 use crate::error::Hint;
-use crate::{artifact, files};
 use crate::output::step;
+use crate::{artifact, files};
 
 /// GitHub's limit: files must be smaller, in bytes.
 const MAX_SIZE: u64 = 2_147_483_648;
