@@ -8,7 +8,6 @@ mod finalize;
 mod inspect;
 mod platforms;
 mod preflight;
-mod platforms;
 mod serve_releases;
 mod sign;
 mod signature;
