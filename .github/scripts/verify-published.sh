@@ -25,7 +25,6 @@ sha256sum --strict --check SHA256SUMS
 # An attestation says which workflow of which repository made these bytes, and from which tag.
 for asset in "${assets[@]}"; do
   [[ $asset == *.json ]] && continue
-  get "$asset.sigstore.json"
   gh attestation verify "$asset" --bundle "$asset.sigstore.json" --repo "$repository" \
     --signer-workflow "$repository/.github/workflows/release.yml" --source-ref "refs/tags/$tag"
 done

@@ -75,7 +75,8 @@ mod tests {
     #[test]
     fn a_tree_without_a_version_is_refused_with_advice() {
         let scratch = tempfile::tempdir().unwrap();
-        files::write(&scratch.path().join(contract::FILE), &files::read(&tree().join(contract::FILE)).unwrap()).unwrap();
+        files::write(&scratch.path().join(contract::FILE), &files::read(&tree().join(contract::FILE)).unwrap())
+            .unwrap();
         let error = preflight(scratch.path(), &"v1.2.3".parse().unwrap()).unwrap_err();
         assert!(crate::error::hint_of(&error).is_some(), "{error:#}");
     }

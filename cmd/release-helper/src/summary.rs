@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::contract::{Contract, Platform};
+use crate::error::Hint;
+use crate::releases::Sums;
 
 /// The jobs of the workflow, under the names of `.github/workflows/release.yml`.
 mod job {
@@ -61,16 +64,20 @@ pub struct Leg {
     /// Where it was run, and how that went.
     #[serde(default)]
     pub trials: Vec<String>,
+    /// The digests of all that was uploaded, in lines of `sha256sum`.
+    #[serde(default)]
+    pub records: String,
 }
 
 impl Leg {
     /// Reports from the `steps` context and the artifact's size and digest.
     pub fn new(steps: &BTreeMap<String, Step>, artifact: Option<(u64, String)>) -> Self {
         let failed = steps.iter().find(|(_, step)| step.outcome == Outcome::Failure).map(|(id, _)| id.clone());
-        let told = steps.values().find_map(|step| step.outputs.get("trials"));
-        let trials = told.and_then(|told| serde_json::from_str(told).ok()).unwrap_or_default();
+        let told = |name: &str| steps.values().find_map(|step| step.outputs.get(name));
+        let trials = told("trials").and_then(|told| serde_json::from_str(told).ok()).unwrap_or_default();
+        let records = told("records").cloned().unwrap_or_default();
         let (size, sha256) = artifact.unzip();
-        Self { size, sha256, failed, trials }
+        Self { size, sha256, failed, trials, records }
     }
 
     /// One line for the leg's own summary.
@@ -93,7 +100,8 @@ pub fn release(contract: &Contract, needs: &BTreeMap<String, Need>) -> String {
     for platform in contract.platforms() {
         let built = run.leg(job::BUILD, platform);
         let size = built.as_ref().and_then(|leg| leg.size).map_or("–".to_owned(), |size| size.to_string());
-        let sha256 = built.as_ref().and_then(|leg| leg.sha256.clone()).map_or("–".to_owned(), |sum| format!("`{sum}`"));
+        let sha256 =
+            built.as_ref().and_then(|leg| leg.sha256.clone()).map_or("–".to_owned(), |sum| format!("`{sum}`"));
         let cells = [
             platform.name.clone(),
             size,
@@ -106,6 +114,22 @@ pub fn release(contract: &Contract, needs: &BTreeMap<String, Need>) -> String {
         let _ = writeln!(text, "| {} |", cells.join(" | "));
     }
     text
+}
+
+/// The digests that the builders of all platforms recorded of their uploads, from the `needs` context of a job that
+/// runs after them. They came by way of the workflow: whoever can change the draft can't change these.
+pub fn records(contract: &Contract, needs: &BTreeMap<String, Need>) -> Result<Sums> {
+    let run = Run { needs };
+    let mut records = Sums::default();
+    for platform in contract.platforms() {
+        let told = run.leg(job::BUILD, platform).map(|leg| leg.records).unwrap_or_default();
+        let sums = Sums::parse(&told).with_context(|| format!("the record of {} is damaged", platform.name))?;
+        sums.get(&platform.asset)
+            .with_context(|| format!("the job that built {} left no record of what it uploaded", platform.name))
+            .hint("choose \"Re-run all jobs\": what is uploaded already is kept")?;
+        records.merge(&sums)?;
+    }
+    Ok(records)
 }
 
 struct Run<'a> {
@@ -163,7 +187,9 @@ impl Run<'_> {
             .map(|job| self.failure(contract, job))
             .collect();
         let state = match (self.result(job::FINALIZE), self.result(job::VERIFY)) {
-            (Outcome::Success, Outcome::Success) => format!("## {tag} is released\n\nComplete, public, and verified.\n"),
+            (Outcome::Success, Outcome::Success) => {
+                format!("## {tag} is released\n\nComplete, public, and verified.\n")
+            }
             (Outcome::Success, Outcome::Skipped) => format!(
                 "## Dry run of {tag}\n\nEverything but the publication went well. The draft stays to be looked at.\n"
             ),
@@ -181,7 +207,8 @@ impl Run<'_> {
                  \"Re-run failed jobs\" continues from there, whatever it is.\n"
             ),
         };
-        failures.iter().fold(state, |text, failure| text + "\n- " + failure) + if failures.is_empty() { "" } else { "\n" }
+        failures.iter().fold(state, |text, failure| text + "\n- " + failure)
+            + if failures.is_empty() { "" } else { "\n" }
     }
 
     /// Which job failed, and for which platforms.
@@ -214,7 +241,8 @@ mod tests {
 
     /// The `needs` of a run in which everything went well.
     fn fine() -> Value {
-        let leg = |sum: &str| json!({"size": 1234, "sha256": sum, "trials": ["this machine: ran, 9 libraries"]}).to_string();
+        let leg =
+            |sum: &str| json!({"size": 1234, "sha256": sum, "trials": ["this machine: ran, 9 libraries"]}).to_string();
         let contract = Contract::embedded().unwrap();
         let outputs: BTreeMap<_, _> =
             contract.platforms().map(|platform| (platform.name.clone(), leg(&platform.name))).collect();
@@ -233,7 +261,8 @@ mod tests {
         let text = summary(fine());
         assert!(text.starts_with("## `v1.2.3` is released\n"), "{text}");
         assert!(!text.contains("**"), "{text}");
-        let row = "| linux-arm64-musl | 1234 | `linux-arm64-musl` | fulfilled | yes | ubuntu-24.04-arm: ran, 9 libraries |";
+        let row =
+            "| linux-arm64-musl | 1234 | `linux-arm64-musl` | fulfilled | yes | ubuntu-24.04-arm: ran, 9 libraries |";
         assert!(text.lines().any(|line| line == row), "{text}");
         assert_eq!(text.lines().filter(|line| line.contains("| fulfilled | yes |")).count(), 6);
     }
@@ -256,7 +285,10 @@ mod tests {
         let text = summary(needs);
         assert!(text.starts_with("## `v1.2.3` is not released\n\nNothing is public"), "{text}");
         assert!(text.contains("- `build-rust` failed: linux-arm64 in step `inspect`\n"), "{text}");
-        assert!(text.contains("| linux-arm64 | 9 | `ab` | **failed in `inspect`** | not reached | not reached |"), "{text}");
+        assert!(
+            text.contains("| linux-arm64 | 9 | `ab` | **failed in `inspect`** | not reached | not reached |"),
+            "{text}"
+        );
         assert!(text.contains("| darwin-amd64 | – | – | **no report: see the log of `build-rust`** |"), "{text}");
     }
 
@@ -274,6 +306,24 @@ mod tests {
         let text = summary(needs);
         assert!(text.starts_with("## `v1.2.3` is public, but"), "{text}");
         assert!(text.contains("- `verify-published` failed\n"), "{text}");
+    }
+
+    #[test]
+    fn the_records_of_all_builders_are_demanded_and_put_together() {
+        let digest = "0".repeat(64);
+        let contract = Contract::embedded().unwrap();
+        let leg = |platform: &Platform| json!({"records": format!("{digest}  {}\n", platform.asset)}).to_string();
+        let outputs: BTreeMap<_, _> =
+            contract.platforms().map(|platform| (platform.name.clone(), leg(platform))).collect();
+        let mut needs = json!({job::BUILD: {"result": "success", "outputs": outputs}});
+        let records = |needs: &Value| records(&contract, &serde_json::from_value(needs.clone()).unwrap());
+        assert_eq!(records(&needs).unwrap().iter().count(), 6);
+        needs[job::BUILD]["outputs"]["darwin-arm64"] = json!({"records": ""}).to_string().into();
+        let error = records(&needs).unwrap_err();
+        assert_eq!(format!("{error:#}"), "the job that built darwin-arm64 left no record of what it uploaded");
+        assert!(crate::error::hint_of(&error).is_some());
+        needs[job::BUILD]["outputs"]["darwin-arm64"] = json!({"records": "no digest"}).to_string().into();
+        assert!(records(&needs).is_err());
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! The subcommands, one file each.
 
 mod build;
+mod compare;
 mod download;
 mod draft;
 mod exercise;
 mod finalize;
-mod compare;
 mod inspect;
 mod platforms;
 mod preflight;

@@ -32,6 +32,7 @@ fn sample(name: &str) -> String {
         "ARTIFACT" => "dist/tsuku-dltest-linux-arm64-musl",
         "RELEASE_ID" => "174523",
         "BACKEND" => "cargo",
+        "DRY_RUN" => "false",
         _ => "{}",
     };
     value.to_owned()
@@ -41,10 +42,16 @@ fn sample(name: &str) -> String {
 fn the_helper_understands_every_command_line_of_the_workflows() {
     let mut lines = 0;
     for (name, text) in files() {
-        for (id, job) in parse(&text).unwrap().jobs {
+        let workflow = parse(&text).unwrap();
+        for (id, job) in &workflow.jobs {
             for step in &job.steps {
                 let Some(run) = step.run.as_deref().filter(|run| run.starts_with("release-helper ")) else { continue };
-                let environment = job.env.keys().chain(step.env.keys()).map(|name| (name.clone(), sample(name)));
+                let environment = workflow
+                    .env
+                    .keys()
+                    .chain(job.env.keys())
+                    .chain(step.env.keys())
+                    .map(|name| (name.clone(), sample(name)));
                 parses(run, &environment.collect()).unwrap_or_else(|error| panic!("{name}: {id}: {error}"));
                 lines += 1;
             }

@@ -16,6 +16,8 @@ pub struct Workflow {
     pub on: BTreeMap<String, Value>,
     pub permissions: Names,
     pub concurrency: Value,
+    #[serde(default)]
+    pub env: Names,
     pub jobs: BTreeMap<String, Job>,
 }
 

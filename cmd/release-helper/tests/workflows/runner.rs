@@ -35,13 +35,14 @@ impl Event {
     }
 }
 
-/// Something that goes wrong: a command that runs after a step of one leg.
+/// Something that goes wrong after a step of one leg.
 pub struct Mishap {
     /// The leg, as GitHub shows it: `build-rust (linux-arm64)`.
     pub leg: &'static str,
     /// The name of the step.
     pub after: &'static str,
-    pub command: &'static str,
+    /// What happens, given the job's workspace.
+    pub what: fn(&Stage, &Path),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +72,8 @@ pub struct Leg {
     pub log: String,
     /// What they wrote for people to read.
     pub summary: String,
+    /// The files at the top of its workspace and its home.
+    pub left_behind: Vec<String>,
     outputs: Map<String, Value>,
 }
 
@@ -108,11 +111,23 @@ impl<'a> Run<'a> {
                 again.push(id.clone());
             }
             let mut before = before.into_iter();
-            let legs = job.matrix().into_iter().map(|row| match before.next() {
-                Some(leg) if leg.outcome == Outcome::Success && !needed_again => leg,
-                _ => self.leg(&id, job, &row),
+            let this: &Run = self;
+            let legs = std::thread::scope(|scope| {
+                let start = |row: Names| match before.next() {
+                    Some(leg) if leg.outcome == Outcome::Success && !needed_again => Ok(leg),
+                    _ => Err(scope.spawn({
+                        let id = &id;
+                        move || this.leg(id, job, &row)
+                    })),
+                };
+                let started: Vec<_> = job.matrix().into_iter().map(start).collect();
+                let end = |leg: Result<_, std::thread::ScopedJoinHandle<'_, Leg>>| {
+                    leg.unwrap_or_else(|running| {
+                        running.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                    })
+                };
+                started.into_iter().map(end).collect()
             });
-            let legs = legs.collect();
             self.jobs.insert(id, legs);
         }
     }
@@ -148,9 +163,11 @@ impl<'a> Run<'a> {
     fn order(&self) -> Vec<String> {
         let mut order: Vec<String> = Vec::new();
         while order.len() < self.workflow.jobs.len() {
-            let next = self.workflow.jobs.iter().find(|(id, job)| {
-                !order.contains(id) && job.needs.iter().all(|need| order.contains(need))
-            });
+            let next = self
+                .workflow
+                .jobs
+                .iter()
+                .find(|(id, job)| !order.contains(id) && job.needs.iter().all(|need| order.contains(need)));
             order.push(next.expect("the needs of the jobs form no circle").0.clone());
         }
         order
@@ -204,10 +221,15 @@ impl<'a> Run<'a> {
                 steps: Vec::new(),
                 log: String::new(),
                 summary: String::new(),
+                left_behind: Vec::new(),
                 outputs: Map::new(),
             },
         };
         leg.execute(job).unwrap_or_else(|error| panic!("{id}: {error}"));
+        for directory in [leg.place, &leg.workspace] {
+            let entries = directory.read_dir().expect("a readable directory").flatten();
+            leg.leg.left_behind.extend(entries.map(|entry| entry.file_name().to_string_lossy().into_owned()));
+        }
         leg.leg
     }
 }
@@ -231,12 +253,13 @@ impl Running<'_> {
             return Ok(());
         }
         self.scope.success = true;
-        for (name, value) in &job.env {
+        for (name, value) in self.run.workflow.env.iter().chain(&job.env) {
             let value = self.scope.fill(value)?;
             self.set_environment(name, value);
         }
         for step in &job.steps {
-            let outcome = if self.scope.holds(step.condition.as_deref())? { self.step(step)? } else { Outcome::Skipped };
+            let outcome =
+                if self.scope.holds(step.condition.as_deref())? { self.step(step)? } else { Outcome::Skipped };
             self.scope.success &= outcome != Outcome::Failure;
             if let Some(id) = &step.id {
                 let step = &mut self.scope.contexts["steps"][id];
@@ -270,12 +293,11 @@ impl Running<'_> {
             (None, Some(run)) => stand_ins::command(run, system).unwrap_or(run).to_owned(),
             _ => return Err(format!("{}: a step either uses or runs something", step.name)),
         };
-        let mut outcome = self.shell(step.id.as_deref(), &command, &environment);
+        let outcome = self.shell(step.id.as_deref(), &command, &environment);
         if let Some(mishap) = &self.run.mishap
             && (mishap.leg, mishap.after) == (self.leg.name.as_str(), step.name.as_str())
-            && outcome == Outcome::Success
         {
-            outcome = self.shell(step.id.as_deref(), mishap.command, &environment);
+            (mishap.what)(self.run.stage, &self.workspace);
         }
         Ok(outcome)
     }
@@ -312,7 +334,8 @@ impl Running<'_> {
         let [set, exported, path, summary] =
             files.map(|(_, file)| fs::read_to_string(file).expect("the file was there before the step"));
         if let Some(id) = id {
-            let outputs: Map<String, Value> = entries(&set).into_iter().map(|(name, value)| (name, value.into())).collect();
+            let outputs: Map<String, Value> =
+                entries(&set).into_iter().map(|(name, value)| (name, value.into())).collect();
             self.scope.contexts["steps"][id] = json!({ "outputs": outputs });
         }
         for (name, value) in entries(&exported) {

@@ -9,7 +9,7 @@
 //! | `actions/attest`, `gh attestation verify` | a file with the digest, and a program that compares it |
 //! | `docker run IMAGE` | the artifact on this machine's own root |
 //! | `codesign --verify` | the helper's own verification |
-//! | what needs a Mac | left out, and said so in the log |
+//! | what needs a Mac, or a machine without Nix | left out, and said so in the log |
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -42,13 +42,19 @@ const PROGRAMS: [(&str, &str); 3] = [
     ),
 ];
 
-/// What `cachix/install-nix-action` brings.
+/// What `cachix/install-nix-action` brings: a store that builds a source once. The checks that crane equals naersk
+/// are for nix/tests to run.
 const NIX: &str = "\
-[[ $1 == build ]] || { echo \"nix: only build here\" >&2; exit 2; }
-for platform in \"$@\"; do
-  [[ $platform == .#dltest-* ]] || continue
-  release-helper build --backend cargo --out result/bin \"${platform#.#dltest-}\"
-done";
+store=$STAGE/store/$(cat cmd/tsuku-dltest/Cargo.toml | sha256sum | cut -c 1-32)
+mkdir -p \"$STAGE/store\"
+(
+  flock 9
+  if ! [[ -e $store ]]; then
+    release-helper build --backend cargo --out \"$store.new/bin\" >&2
+    mv \"$store.new\" \"$store\"
+  fi
+) 9>\"$STAGE/store/lock\"
+[[ $* != *--json* ]] || printf '[{\"outputs\": {\"out\": \"%s\"}}]\\n' \"$store\"";
 
 /// The stage of a run: a repository, a release server, and the stand-ins.
 pub struct Stage {
@@ -130,6 +136,8 @@ pub fn command(run: &str, system: &str) -> Option<&'static str> {
         Some("echo \"$STAGE/helper\" >>\"$GITHUB_PATH\"")
     } else if needs_its_system && system == "macOS" && !cfg!(target_os = "macos") {
         Some("echo 'left out: this machine is no Mac'")
+    } else if run == "test ! -e /nix" {
+        Some("echo 'left out: this machine may have Nix'")
     } else {
         None
     }
