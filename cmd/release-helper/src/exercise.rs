@@ -10,6 +10,12 @@ use serde::{Deserialize, Serialize};
 use crate::contract::{Libc, Platform};
 use crate::process::{Call, Outcome};
 
+mod container;
+mod quarantine;
+
+pub use container::in_container;
+pub use quarantine::quarantined;
+
 /// Sonames that are on nearly every machine. Those that are found must load.
 const LIBRARIES: [&str; 10] = [
     "libz.so.1",
@@ -77,7 +83,19 @@ pub fn exercise(platform: &Platform, version: &str, path: &Path) -> Result<Trial
         Ok(start) => start,
         Err(missing) => return Ok(Trial::NotRunHere { missing }),
     };
-    let told = start.run(path, &["--version"])?;
+    let run = |arguments: &[&str]| start.run(path, arguments);
+    tells_its_version(path, version, run)?;
+    let libraries = match start.libraries(platform) {
+        Ok(libraries) => libraries,
+        Err(missing) => return Ok(Trial::VersionOnly { missing }),
+    };
+    loads(path, &libraries, run)?;
+    Ok(Trial::Ran { under: start.emulator, libraries: libraries.len() })
+}
+
+/// Demands that the artifact at `path`, started by `run`, says on stderr that it is of the given version.
+fn tells_its_version(path: &Path, version: &str, run: impl Fn(&[&str]) -> Result<Outcome>) -> Result<()> {
+    let told = run(&["--version"])?;
     let expected = format!("tsuku-dltest v{version}\n");
     ensure!(
         told.status.success() && told.stderr == expected.as_bytes() && told.stdout.is_empty(),
@@ -86,13 +104,14 @@ pub fn exercise(platform: &Platform, version: &str, path: &Path) -> Result<Trial
         String::from_utf8_lossy(&told.stderr),
         told.status
     );
-    let libraries = match start.libraries(platform) {
-        Ok(libraries) => libraries,
-        Err(missing) => return Ok(Trial::VersionOnly { missing }),
-    };
+    Ok(())
+}
+
+/// Demands that the artifact at `path`, started by `run`, loads all of `libraries` and not one that is missing.
+fn loads(path: &Path, libraries: &[String], run: impl Fn(&[&str]) -> Result<Outcome>) -> Result<()> {
     let absent = "/nonexistent/libabsent.so".to_owned();
     let asked: Vec<&str> = libraries.iter().chain([&absent]).map(String::as_str).collect();
-    let outcome = start.run(path, &asked)?;
+    let outcome = run(&asked)?;
     let answers: Vec<Answer> = serde_json::from_slice(&outcome.stdout)
         .with_context(|| format!("{} printed no JSON ({})", path.display(), outcome.status))?;
     let order: Vec<&str> = answers.iter().map(|answer| answer.path.as_str()).collect();
@@ -108,7 +127,7 @@ pub fn exercise(platform: &Platform, version: &str, path: &Path) -> Result<Trial
         );
     }
     ensure!(outcome.status.code() == Some(1), "{} ended with {}, not 1", path.display(), outcome.status);
-    Ok(Trial::Ran { under: start.emulator, libraries: libraries.len() })
+    Ok(())
 }
 
 /// How to start programs of a platform here.

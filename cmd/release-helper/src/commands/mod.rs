@@ -4,13 +4,16 @@ mod build;
 mod compare;
 mod download;
 mod draft;
+mod exercise;
 mod finalize;
 mod inspect;
 mod platforms;
+mod preflight;
 mod rehearse;
 mod serve_releases;
 mod sign;
 mod signature;
+mod summary;
 mod unsign;
 mod upload;
 mod version;
@@ -43,6 +46,8 @@ pub enum Command {
     Version(version::Version),
     /// Make a whole release on this machine: build, inspect, upload, test, publish, rebuild, compare
     Rehearse(rehearse::Rehearse),
+    /// Check that the tree can be released as a tag, before anything is built
+    Preflight(preflight::Preflight),
     /// Build the artifacts of the source tree
     Build(build::Build),
     /// Sign Mach-O files ad hoc, byte for byte as codesign or a linker does
@@ -51,6 +56,11 @@ pub enum Command {
     Unsign(unsign::Unsign),
     /// Show and verify the signatures of Mach-O files
     Signature(signature::Signature),
+    /// Run an artifact: its version, libraries that must load, and one that must not
+    Exercise(exercise::Exercise),
+    /// Tell people how a run of the release workflow went
+    #[command(subcommand)]
+    Summary(summary::Summary),
 }
 
 impl Command {
@@ -68,6 +78,9 @@ impl Command {
             Self::Version(command) => command.run(),
             Self::Rehearse(command) => command.run(),
             Self::Build(command) => command.run(),
+            Self::Preflight(command) => command.run(),
+            Self::Exercise(command) => command.run(),
+            Self::Summary(command) => command.run(),
             Self::Sign(command) => command.run(),
             Self::Unsign(command) => command.run(),
             Self::Signature(command) => command.run(),
