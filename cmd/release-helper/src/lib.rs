@@ -12,6 +12,7 @@ pub mod output;
 pub mod process;
 pub mod source;
 pub mod toolchain;
+pub mod vary;
 pub mod version;
 
 use std::process::ExitCode;

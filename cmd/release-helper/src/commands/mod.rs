@@ -2,6 +2,7 @@
 
 mod build;
 mod platforms;
+mod vary;
 mod version;
 
 use anyhow::Result;
@@ -18,6 +19,8 @@ pub enum Command {
     Version(version::Version),
     /// Build the artifacts of the source tree
     Build(build::Build),
+    /// Build under varied surroundings, and name the variation that changes a byte
+    Vary(vary::Vary),
 }
 
 impl Command {
@@ -27,6 +30,7 @@ impl Command {
             Self::Platforms(command) => command.run(),
             Self::Version(command) => command.run(),
             Self::Build(command) => command.run(),
+            Self::Vary(command) => command.run(),
         }
     }
 }
