@@ -1,7 +1,9 @@
 //! The parts of `release-helper`, one room per concern. Data flows one way:
 //! contract → artifact → inspected → signed → digest → asset → published → verified.
 
+pub mod artifact;
 pub mod build;
+pub mod codesign;
 pub mod commands;
 pub mod contract;
 pub mod digest;
@@ -9,6 +11,8 @@ pub mod error;
 pub mod exercise;
 pub mod files;
 pub mod output;
+pub mod releases;
+pub mod server;
 pub mod process;
 pub mod source;
 pub mod toolchain;

@@ -77,7 +77,7 @@ pub fn compile(
     }
     let finish = |platform: &&Platform| {
         let linked = target.join(&platform.target).join("release").join(&contract.binary);
-        Artifact::finish(platform, files::read(&linked).hint("cargo reported success without it")?)
+        Artifact::finish(contract, platform, files::read(&linked).hint("cargo reported success without it")?)
     };
     platforms.iter().map(finish).collect()
 }

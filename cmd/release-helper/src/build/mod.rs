@@ -2,10 +2,10 @@
 
 pub mod cargo;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
-use crate::contract::Platform;
-use crate::digest;
+use crate::contract::{Contract, Platform};
+use crate::{codesign, digest};
 
 /// What builds the artifacts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -29,8 +29,18 @@ pub struct Artifact {
 
 impl Artifact {
     /// Makes the artifact of `platform` out of what the linker wrote.
-    fn finish(platform: &Platform, linked: Vec<u8>) -> Result<Self> {
-        let bytes = linked;
+    fn finish(contract: &Contract, platform: &Platform, linked: Vec<u8>) -> Result<Self> {
+        let bytes = if platform.is_darwin() {
+            // The linker's own form, 18 kB smaller than codesign's: only the identifier, which would be the name of
+            // cargo's output file, is replaced.
+            let signing = codesign::Signing {
+                identifier: Some(contract.signing_identifier.clone()),
+                style: codesign::Style::Linker(Some(codesign::Linker::Lld)),
+            };
+            codesign::sign(&linked, &signing).with_context(|| format!("cannot sign {}", platform.asset))?
+        } else {
+            linked
+        };
         Ok(Self {
             platform: platform.name.clone(),
             asset: platform.asset.clone(),

@@ -1,8 +1,18 @@
 //! The subcommands, one file each.
 
-mod build;
+mod download;
+mod draft;
+mod finalize;
 mod platforms;
 mod vary;
+mod serve_releases;
+mod upload;
+mod build;
+mod inspect;
+mod platforms;
+mod sign;
+mod signature;
+mod unsign;
 mod version;
 
 use anyhow::Result;
@@ -12,8 +22,20 @@ use crate::Verdict;
 /// A subcommand and its arguments.
 #[derive(clap::Subcommand)]
 pub enum Command {
+    /// Measure every clause of the contract on artifacts
+    Inspect(inspect::Inspect),
     /// Show the contract: the platforms of a release and what their artifacts must be
     Platforms(platforms::Platforms),
+    /// Make the draft release of a tag, or find it
+    Draft(draft::Draft),
+    /// Make files assets of a draft
+    Upload(upload::Upload),
+    /// Download assets of a release, checked against size and digest
+    Download(download::Download),
+    /// Publish a draft that has exactly the contract's assets
+    Finalize(finalize::Finalize),
+    /// Serve releases as GitHub does, for rehearsals and tests
+    ServeReleases(serve_releases::ServeReleases),
     /// Bring the tag's version into the source tree, or compare the two
     #[command(subcommand)]
     Version(version::Version),
@@ -21,16 +43,31 @@ pub enum Command {
     Build(build::Build),
     /// Build under varied surroundings, and name the variation that changes a byte
     Vary(vary::Vary),
+    /// Sign Mach-O files ad hoc, byte for byte as codesign or a linker does
+    Sign(sign::Sign),
+    /// Remove the signatures of Mach-O files
+    Unsign(unsign::Unsign),
+    /// Show and verify the signatures of Mach-O files
+    Signature(signature::Signature),
 }
 
 impl Command {
     /// Does what the user asked for.
     pub fn run(self) -> Result<Verdict> {
         match self {
+            Self::Inspect(command) => command.run(),
             Self::Platforms(command) => command.run(),
+            Self::Draft(command) => command.run(),
+            Self::Upload(command) => command.run(),
+            Self::Download(command) => command.run(),
+            Self::Finalize(command) => command.run(),
+            Self::ServeReleases(command) => command.run(),
             Self::Version(command) => command.run(),
             Self::Build(command) => command.run(),
             Self::Vary(command) => command.run(),
+            Self::Sign(command) => command.run(),
+            Self::Unsign(command) => command.run(),
+            Self::Signature(command) => command.run(),
         }
     }
 }

@@ -169,6 +169,11 @@ impl Contract {
         Ok(self.platforms().filter(|platform| names.is_empty() || names.contains(&platform.name)).collect())
     }
 
+    /// The names of all assets of a complete release, the sums last. Whatever a release gains later is added here.
+    pub fn assets(&self) -> Vec<String> {
+        self.platforms().map(|platform| platform.asset.clone()).chain([self.sums.clone()]).collect()
+    }
+
     /// The platform whose asset is called `asset`.
     pub fn platform_of_asset(&self, asset: &str) -> Option<&Platform> {
         self.platforms().find(|platform| platform.asset == asset)
