@@ -8,6 +8,7 @@ mod vary;
 mod serve_releases;
 mod upload;
 mod build;
+mod compare;
 mod inspect;
 mod platforms;
 mod sign;
@@ -22,6 +23,8 @@ use crate::Verdict;
 /// A subcommand and its arguments.
 #[derive(clap::Subcommand)]
 pub enum Command {
+    /// Say whether two files are the same, and if not, where they differ and most likely why
+    Compare(compare::Compare),
     /// Measure every clause of the contract on artifacts
     Inspect(inspect::Inspect),
     /// Show the contract: the platforms of a release and what their artifacts must be
@@ -55,6 +58,7 @@ impl Command {
     /// Does what the user asked for.
     pub fn run(self) -> Result<Verdict> {
         match self {
+            Self::Compare(command) => command.run(),
             Self::Inspect(command) => command.run(),
             Self::Platforms(command) => command.run(),
             Self::Draft(command) => command.run(),

@@ -168,3 +168,28 @@ fn linker() -> std::path::PathBuf {
     let text = |output: std::process::Output| String::from_utf8(output.stdout).unwrap().trim().to_owned();
     Path::new(&text(output)).join("lib/rustlib").join(text(host)).join("bin/rust-lld")
 }
+
+/// An artifact of `platform` for the x32 ABI: 32-bit ELF for the same machine. No compiler makes it: it holds only data.
+pub(crate) fn x32(platform: &Platform) -> Vec<u8> {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    std::fs::write(at("empty.ld"), "unused = 0;\n").unwrap();
+    let data = format!(".text : {{ LONG(0) }} .rodata : {{ {} }}", bytes_of(&format!("tsuku-dltest v{VERSION}\n\0")));
+    std::fs::write(at("program.ld"), format!("ENTRY(unused) unused = 0; SECTIONS {{ {data} }}\n")).unwrap();
+    let run = |arguments: &[&str]| {
+        let output =
+            Command::new(linker()).args(["-flavor", "gnu", "-m", "elf32_x86_64"]).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    let path = |name: &str| at(name).to_str().unwrap().to_owned();
+    run(&["-shared", "-soname", &platform.needed[0], "-o", &path("stub"), &path("empty.ld")]);
+    let interpreter = format!("--dynamic-linker={}", platform.interpreter.as_ref().unwrap());
+    let flags = ["-pie", "-znow", "-zrelro", "-znoexecstack", "--strip-all", &interpreter];
+    run(&[&flags[..], &["-o", &path("out"), &path("stub"), &path("program.ld")]].concat());
+    std::fs::read(at("out")).unwrap()
+}
+
+/// `text` in the language of linker scripts.
+fn bytes_of(text: &str) -> String {
+    text.bytes().map(|byte| format!("BYTE({byte}) ")).collect()
+}
