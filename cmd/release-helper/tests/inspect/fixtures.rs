@@ -247,3 +247,17 @@ pub(crate) fn mach_o_32(platform: &Platform) -> Vec<u8> {
     bytes.resize(0x4010, 0);
     signed(&bytes)
 }
+
+/// A fat Mach-O file of thin ones, each with its CPU type and subtype.
+pub(crate) fn fat(slices: &[(u32, u32, &[u8])]) -> Vec<u8> {
+    let mut header = [0xcafe_babe, slices.len() as u32].map(u32::to_be_bytes).concat();
+    let mut content = Vec::new();
+    for (cpu, subtype, bytes) in slices {
+        content.resize(content.len().next_multiple_of(0x4000), 0);
+        let offset = 0x4000 + content.len() as u32;
+        header.extend([*cpu, *subtype, offset, bytes.len() as u32, 14].map(u32::to_be_bytes).concat());
+        content.extend_from_slice(bytes);
+    }
+    header.resize(0x4000, 0);
+    [header, content].concat()
+}
