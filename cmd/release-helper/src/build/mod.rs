@@ -1,6 +1,7 @@
 //! Builds the artifacts of a source tree. Whatever the backend, the bytes must be the same.
 
 pub mod cargo;
+pub mod nix;
 
 use anyhow::{Context, Result};
 
@@ -12,6 +13,8 @@ use crate::{codesign, digest};
 pub enum Backend {
     /// Plain cargo, with the toolchain of rust-toolchain.toml
     Cargo,
+    /// The flake's packages, by Nix
+    Nix,
 }
 
 /// A finished artifact: built, and signed where it is a Mach-O file. It is small enough to be held in memory.
@@ -28,6 +31,11 @@ pub struct Artifact {
 }
 
 impl Artifact {
+    /// The finished artifact of `platform`.
+    fn new(platform: &Platform, bytes: Vec<u8>) -> Self {
+        Self { platform: platform.name.clone(), asset: platform.asset.clone(), sha256: digest::sha256(&bytes), bytes }
+    }
+
     /// Makes the artifact of `platform` out of what the linker wrote.
     fn finish(contract: &Contract, platform: &Platform, linked: Vec<u8>) -> Result<Self> {
         let bytes = if platform.is_darwin() {
@@ -41,11 +49,6 @@ impl Artifact {
         } else {
             linked
         };
-        Ok(Self {
-            platform: platform.name.clone(),
-            asset: platform.asset.clone(),
-            sha256: digest::sha256(&bytes),
-            bytes,
-        })
+        Ok(Self::new(platform, bytes))
     }
 }

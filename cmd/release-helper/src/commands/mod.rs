@@ -1,5 +1,7 @@
 //! The subcommands, one file each.
 
+mod build;
+mod compare;
 mod download;
 mod draft;
 mod finalize;
@@ -11,9 +13,12 @@ mod build;
 mod compare;
 mod inspect;
 mod platforms;
+mod rehearse;
+mod serve_releases;
 mod sign;
 mod signature;
 mod unsign;
+mod upload;
 mod version;
 
 use anyhow::Result;
@@ -42,6 +47,8 @@ pub enum Command {
     /// Bring the tag's version into the source tree, or compare the two
     #[command(subcommand)]
     Version(version::Version),
+    /// Make a whole release on this machine: build, inspect, upload, test, publish, rebuild, compare
+    Rehearse(rehearse::Rehearse),
     /// Build the artifacts of the source tree
     Build(build::Build),
     /// Build under varied surroundings, and name the variation that changes a byte
@@ -67,6 +74,7 @@ impl Command {
             Self::Finalize(command) => command.run(),
             Self::ServeReleases(command) => command.run(),
             Self::Version(command) => command.run(),
+            Self::Rehearse(command) => command.run(),
             Self::Build(command) => command.run(),
             Self::Vary(command) => command.run(),
             Self::Sign(command) => command.run(),

@@ -1,8 +1,7 @@
 //! Each clause, broken alone: a file that is proper but for one thing must be refused for that one thing.
 
-use std::collections::BTreeSet;
-
 use release_helper::artifact::inspect::{Surroundings, inspect_in};
+use release_helper::codesign;
 use release_helper::contract::Platform;
 
 use crate::fixtures::{self, Variant};
@@ -20,6 +19,8 @@ fn platforms(names: &[&str]) -> Vec<Platform> {
 const GLIBC: [&str; 2] = ["linux-amd64", "linux-arm64"];
 const MUSL: [&str; 2] = ["linux-amd64-musl", "linux-arm64-musl"];
 const LINUX: [&str; 4] = ["linux-amd64", "linux-arm64", "linux-amd64-musl", "linux-arm64-musl"];
+/// Clauses about strings do not ask for the machine: one file of each kind will do.
+const CONTENT: [&str; 2] = ["linux-amd64", "darwin-arm64"];
 const DARWIN: [&str; 2] = ["darwin-amd64", "darwin-arm64"];
 
 #[track_caller]
@@ -28,11 +29,7 @@ fn breaks_only(clause: &str, bytes: &[u8], platform: &Platform) {
     let broken: Vec<_> = inspection.broken().map(|clause| clause.clause).collect();
     assert_eq!(broken, [clause], "{}: {:#?}", platform.name, inspection.broken().collect::<Vec<_>>());
     assert!(!inspection.holds());
-    SEEN.lock().unwrap().insert((platform.is_darwin(), clause.to_owned()));
 }
-
-/// The clauses that a test of this file has seen broken alone.
-static SEEN: std::sync::Mutex<BTreeSet<(bool, String)>> = std::sync::Mutex::new(BTreeSet::new());
 
 fn linked(platform: &Platform, change: impl FnOnce(&mut Variant)) -> Vec<u8> {
     let mut variant = Variant::default();
@@ -213,17 +210,111 @@ fn elf_leftovers() {
     }
 }
 
+/// Where the load commands of `kind` begin in a 64-bit Mach-O file.
+fn load_commands(bytes: &[u8], kind: u32) -> Vec<usize> {
+    let (mut at, mut found) = (32, Vec::new());
+    for _ in 0..word(bytes, 16) {
+        if word(bytes, at) == kind {
+            found.push(at);
+        }
+        at += word(bytes, at + 4) as usize;
+    }
+    found
+}
+
+/// `bytes` with `to` at `at`, and signed anew: a change that nobody tried to hide.
+fn resigned(bytes: &[u8], at: usize, to: &[u8]) -> Vec<u8> {
+    fixtures::signed(&patched(bytes, at, to))
+}
+
+#[test]
+fn mach_o_identity() {
+    for platform in platforms(&DARWIN) {
+        let proper = fixtures::artifact(&platform);
+        let other_machine: u32 = if platform.target.starts_with("x86_64") { 0x0100_000c } else { 0x0100_0007 };
+        breaks_only("machine", &resigned(&proper, 4, &other_machine.to_le_bytes()), &platform);
+        breaks_only("type", &resigned(&proper, 12, &[8]), &platform);
+        breaks_only("type", &resigned(&proper, 24, &(word(&proper, 24) & !0x20_0000).to_le_bytes()), &platform);
+        let dyld = replaced(&proper, b"/usr/lib/dyld", b"/usr/lib/dylt");
+        breaks_only("loader", &fixtures::signed(&dyld), &platform);
+        breaks_only("class", &fixtures::mach_o_32(&platform), &platform);
+    }
+}
+
+#[test]
+fn mach_o_dependencies() {
+    for platform in platforms(&DARWIN) {
+        for library in ["/usr/lib/libiconv.2.dylib", "/nix-store/libiconv.dylib", "@rpath/libSystem.B.dylib"] {
+            breaks_only("needed", &linked(&platform, |variant| variant.soname = Some(library)), &platform);
+        }
+        let proper = fixtures::artifact(&platform);
+        let load = load_commands(&proper, 0xc)[0];
+        breaks_only("needed", &resigned(&proper, load, &0x8000_0018u32.to_le_bytes()), &platform);
+        let rpath = ["-rpath", "@loader_path/../lib"].map(String::from).to_vec();
+        breaks_only("run path", &linked(&platform, |variant| variant.link = rpath), &platform);
+    }
+}
+
+#[test]
+fn mach_o_minimum_and_uuid() {
+    for platform in platforms(&DARWIN) {
+        let proper = fixtures::artifact(&platform);
+        let build = load_commands(&proper, 0x32)[0];
+        breaks_only("minimum macOS", &resigned(&proper, build + 12, &0x000c_0000u32.to_le_bytes()), &platform);
+        breaks_only("minimum macOS", &resigned(&proper, build + 12, &0x000b_0001u32.to_le_bytes()), &platform);
+        // Built for iOS.
+        breaks_only("minimum macOS", &resigned(&proper, build + 8, &[2]), &platform);
+        let uuid = load_commands(&proper, 0x1b)[0];
+        breaks_only("UUID", &resigned(&proper, uuid + 8, &[0; 16]), &platform);
+        breaks_only("UUID", &linked(&platform, |variant| variant.link = vec!["-no_uuid".into()]), &platform);
+    }
+}
+
+#[test]
+fn mach_o_hardening_and_leftovers() {
+    for platform in platforms(&DARWIN) {
+        let proper = fixtures::artifact(&platform);
+        let flags = word(&proper, 24);
+        breaks_only("stack", &resigned(&proper, 24, &(flags | 0x2_0000).to_le_bytes()), &platform);
+        let text =
+            load_commands(&proper, 0x19).into_iter().find(|&at| proper[at + 8..].starts_with(b"__TEXT\0")).unwrap();
+        breaks_only("writable code", &resigned(&proper, text + 60, &[7]), &platform);
+        breaks_only("writable code", &resigned(&proper, text + 56, &[7]), &platform);
+        let section = text + 72;
+        breaks_only("debug", &resigned(&proper, section, b"__debug_info\0"), &platform);
+        let symbols = linked(&platform, |variant| variant.without = vec!["-S", "-x"]);
+        breaks_only("local symbols", &symbols, &platform);
+    }
+}
+
+#[test]
+fn mach_o_signature() {
+    for platform in platforms(&DARWIN) {
+        let proper = fixtures::artifact(&platform);
+        let text = (0..proper.len()).find(|&at| proper[at..].starts_with(b"tsuku-dltest v1.2.3")).unwrap();
+        breaks_only("signature", &patched(&proper, text + 20, b"!"), &platform);
+        breaks_only("signature", &codesign::unsign(&proper).unwrap(), &platform);
+        for identifier in ["tsuku_dltest-55554944", "tsuku", "tsuku-dltest2"] {
+            breaks_only("signature", &fixtures::signed_as(&proper, identifier), &platform);
+        }
+        // Behind the end of the signature nothing may follow; macOS says so too.
+        let inspection = inspect(&[&proper[..], b"x"].concat(), &platform).unwrap();
+        let broken: Vec<_> = inspection.broken().map(|clause| clause.clause).collect();
+        assert!(broken.contains(&"trailing bytes"), "{broken:?}");
+    }
+}
+
 #[test]
 fn a_file_that_is_too_large() {
     let large: &'static str = "large ".repeat(30_000).leak();
-    for platform in platforms(&[&LINUX[..], &DARWIN].concat()) {
+    for platform in platforms(&CONTENT) {
         breaks_only("size", &linked(&platform, |variant| variant.extra = large), &platform);
     }
 }
 
 #[test]
 fn another_version_or_none_or_two() {
-    for platform in platforms(&[&LINUX[..], &DARWIN].concat()) {
+    for platform in platforms(&CONTENT) {
         for other in ["1.2.4", "11.2.3", "1.2.30", "1.2.3-rc.1", "1.2.3.4", "1.2"] {
             breaks_only("version", &linked(&platform, |variant| variant.version = Some(other)), &platform);
         }
@@ -251,7 +342,7 @@ fn without_a_given_version_any_one_will_do_but_only_one() {
 
 #[test]
 fn strings_of_a_build_machine() {
-    for platform in platforms(&[&LINUX[..], &DARWIN].concat()) {
+    for platform in platforms(&CONTENT) {
         for path in [
             "/nix/store/abc-libiconv",
             "/home/me/x.rs",
@@ -273,7 +364,7 @@ fn strings_of_this_very_machine() {
         directories: vec!["/srv/ci/work".into(), "/lib".into(), "/".into(), "relative".into()],
         names: vec!["somebody".into(), "jobs".into(), "root".into(), "tsuku".into(), "ci".into()],
     };
-    for platform in platforms(&[&LINUX[..], &DARWIN].concat()) {
+    for platform in platforms(&CONTENT) {
         let holds = |extra: &'static str| {
             let bytes = linked(&platform, |variant| variant.extra = extra);
             inspect_in(&bytes, &platform, &contract, Some(fixtures::VERSION), &here).unwrap().holds()
