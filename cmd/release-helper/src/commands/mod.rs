@@ -6,6 +6,16 @@ mod download;
 mod draft;
 mod exercise;
 mod finalize;
+mod compare;
+mod download;
+mod draft;
+mod finalize;
+mod platforms;
+mod vary;
+mod serve_releases;
+mod upload;
+mod build;
+mod compare;
 mod inspect;
 mod platforms;
 mod preflight;
@@ -50,6 +60,8 @@ pub enum Command {
     Preflight(preflight::Preflight),
     /// Build the artifacts of the source tree
     Build(build::Build),
+    /// Build under varied surroundings, and name the variation that changes a byte
+    Vary(vary::Vary),
     /// Sign Mach-O files ad hoc, byte for byte as codesign or a linker does
     Sign(sign::Sign),
     /// Remove the signatures of Mach-O files
@@ -81,6 +93,7 @@ impl Command {
             Self::Preflight(command) => command.run(),
             Self::Exercise(command) => command.run(),
             Self::Summary(command) => command.run(),
+            Self::Vary(command) => command.run(),
             Self::Sign(command) => command.run(),
             Self::Unsign(command) => command.run(),
             Self::Signature(command) => command.run(),
