@@ -1,10 +1,10 @@
 //! The subcommands, one file each.
 
 mod build;
+mod compare;
 mod download;
 mod draft;
 mod finalize;
-mod compare;
 mod inspect;
 mod platforms;
 mod rehearse;
