@@ -72,7 +72,7 @@ pub fn build(
     Call::new(command).hint("the recipe needs Rust's own linker and a C compiler for the build script").read()?;
     let finish = |platform: &&Platform| {
         let linked = target.join(&platform.target).join("release").join(&contract.binary);
-        Artifact::finish(platform, files::read(&linked).hint("cargo reported success without it")?)
+        Artifact::finish(contract, platform, files::read(&linked).hint("cargo reported success without it")?)
     };
     platforms.iter().map(finish).collect()
 }

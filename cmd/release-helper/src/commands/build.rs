@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use crate::Verdict;
-use crate::build::{Backend, cargo};
+use crate::build::{Backend, cargo, nix};
 use crate::contract::Contract;
+use crate::interrupt::Scratch;
 use crate::output::{self, Table};
-use crate::process::Scratch;
 use crate::toolchain::Toolchain;
 use crate::{files, source};
 
@@ -34,11 +34,12 @@ impl Build {
         let contract = Contract::of_tree(&root)?;
         let platforms = contract.select(&self.platforms)?;
         files::create_dir(&self.out)?;
+        let scratch = Scratch::new()?;
         let artifacts = match self.backend {
+            Backend::Nix => nix::build(&platforms, &root, scratch.path(), &nix::Demands::default())?,
             Backend::Cargo => {
                 let toolchain = Toolchain::of_tree(&root)?;
                 toolchain.ensure_targets(&platforms)?;
-                let scratch = Scratch::new()?;
                 cargo::build(&toolchain, &contract, &platforms, &root, scratch.path(), &cargo::Surroundings::default())?
             }
         };

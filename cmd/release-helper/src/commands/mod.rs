@@ -1,11 +1,13 @@
 //! The subcommands, one file each.
 
 mod build;
+mod compare;
 mod download;
 mod draft;
 mod finalize;
 mod inspect;
 mod platforms;
+mod rehearse;
 mod serve_releases;
 mod sign;
 mod signature;
@@ -20,6 +22,8 @@ use crate::Verdict;
 /// A subcommand and its arguments.
 #[derive(clap::Subcommand)]
 pub enum Command {
+    /// Say whether two files are the same, and if not, where they differ and most likely why
+    Compare(compare::Compare),
     /// Measure every clause of the contract on artifacts
     Inspect(inspect::Inspect),
     /// Show the contract: the platforms of a release and what their artifacts must be
@@ -37,6 +41,8 @@ pub enum Command {
     /// Bring the tag's version into the source tree, or compare the two
     #[command(subcommand)]
     Version(version::Version),
+    /// Make a whole release on this machine: build, inspect, upload, test, publish, rebuild, compare
+    Rehearse(rehearse::Rehearse),
     /// Build the artifacts of the source tree
     Build(build::Build),
     /// Sign Mach-O files ad hoc, byte for byte as codesign or a linker does
@@ -51,6 +57,7 @@ impl Command {
     /// Does what the user asked for.
     pub fn run(self) -> Result<Verdict> {
         match self {
+            Self::Compare(command) => command.run(),
             Self::Inspect(command) => command.run(),
             Self::Platforms(command) => command.run(),
             Self::Draft(command) => command.run(),
@@ -59,6 +66,7 @@ impl Command {
             Self::Finalize(command) => command.run(),
             Self::ServeReleases(command) => command.run(),
             Self::Version(command) => command.run(),
+            Self::Rehearse(command) => command.run(),
             Self::Build(command) => command.run(),
             Self::Sign(command) => command.run(),
             Self::Unsign(command) => command.run(),
