@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::client::{Client, LAG, Payload, encode};
 use super::failure::{Cause, Failure};
+use crate::digest::hex;
 
 /// A release, as far as this client needs to know it.
 #[derive(Clone, Debug, Deserialize)]
@@ -274,11 +275,6 @@ impl Client {
         }
         Ok((size, hex(&hasher.finalize())))
     }
-}
-
-/// Lower-case hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The address of the next page in a `Link` header (RFC 8288).

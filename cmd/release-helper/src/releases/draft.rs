@@ -14,6 +14,7 @@ use super::api::Release;
 use super::client::{ATTEMPTS, Client, LAG, refuse_ambiguous};
 use super::failure::Failure;
 use crate::error::Hint;
+use crate::version;
 
 /// GitHub's limit for notes, in characters.
 const MAX_NOTES: usize = 125_000;
@@ -98,8 +99,7 @@ impl<'a> Contents<'a> {
                 .generate_notes(tag)
                 .explain(format!("nothing was changed: cannot make notes for {tag}"), &next)?,
         };
-        // `v1.2.3-rc.1` is a prerelease, `v1.2.3+build-1` is not (semver.org, sections 9 and 10).
-        let prerelease = tag.split('+').next().is_some_and(|version| version.contains('-'));
+        let prerelease = tag.parse::<version::Tag>().is_ok_and(|tag| tag.is_prerelease());
         Ok(Self { tag, notes: notes.chars().take(MAX_NOTES).collect(), prerelease })
     }
 
