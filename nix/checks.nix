@@ -32,7 +32,7 @@ in
 eachPlatform "contract" (
   platform:
   check "contract-${platform.name}" [ release-helper ] ''
-    release-helper inspect ${asset artifacts.${platform.name} platform}
+    release-helper inspect --version ${source.version} ${asset artifacts.${platform.name} platform}
   ''
 )
 // eachPlatform "crane-equals-naersk" (
