@@ -27,7 +27,6 @@ platform: {
 
     postPatch = ''
       cp ${writeText "Cargo.lock" source.dltestLock} Cargo.lock
-      sed -i '/^\[profile\.dev\.package\./,/^$/d' Cargo.toml # cargo would warn that these packages are not here
     '';
 
     postInstall = ''
@@ -35,7 +34,7 @@ platform: {
       ln -s ${platform.asset} $out/bin/${binary}
     ''
     + lib.optionalString platform.isDarwin ''
-      release-helper sign --linker-signed=lld --identifier ${contract.signing-identifier} $out/bin/${platform.asset}
+      release-helper sign --linker-signed --identifier ${contract.signing-identifier} $out/bin/${platform.asset}
     '';
 
     # The bytes are cargo's: nothing is stripped, patched or signed behind its back, and no store path is in them.

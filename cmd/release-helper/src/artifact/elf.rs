@@ -91,6 +91,7 @@ impl Elf {
         let endian = header.endian()?;
         let program_headers = header.program_headers(endian, bytes)?;
         let section_headers = header.section_headers(endian, bytes)?;
+        ensure!(program_headers.len() <= MOST_ENTRIES, "there are {} program headers", program_headers.len());
         ensure!(section_headers.len() <= MOST_ENTRIES, "there are {} section headers", section_headers.len());
 
         let mut segments = Vec::new();
@@ -99,8 +100,8 @@ impl Elf {
             let (offset, size) = header.file_range(endian);
             let kind = header.p_type(endian);
             ensure_inside(offset, size, length).with_context(|| format!("segment {kind:?}"))?;
-            if let Some(path) = header.interpreter(endian, bytes)? {
-                interpreter.get_or_insert(text::shown(path));
+            if interpreter.is_none() {
+                interpreter = header.interpreter(endian, bytes)?.map(text::shown);
             }
             segments.push(Segment {
                 kind,

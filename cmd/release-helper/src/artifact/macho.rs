@@ -1,5 +1,6 @@
 //! What a Mach-O file says about itself (`mach-o/loader.h`, `mach-o/fat.h`, `mach-o/nlist.h`).
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use anyhow::{Context, Result, ensure};
@@ -8,10 +9,13 @@ use object::read::macho::{FatArch, LoadCommandVariant, MachHeader, MachOFatFile,
 use object::{Endianness, read};
 
 use super::layout::{self, Part};
-use super::{ensure_inside, text};
+use super::{Container, ensure_inside, text};
+use crate::codesign;
 
 /// More load commands or sections than any real program has: reading stops with an error.
 const MOST_ENTRIES: usize = 1 << 16;
+/// There are fewer machines than this.
+const MOST_SLICES: usize = 64;
 
 /// The facts of one Mach-O file, or of one slice of a fat one.
 #[derive(Default)]
@@ -36,6 +40,9 @@ pub(super) struct MachO {
     pub(super) signature: Option<Range<u64>>,
     /// Debugging symbols and local ones.
     pub(super) local_symbols: u64,
+    /// When the object files were last modified that debugging symbols point to (N_OSO), in seconds since 1970.
+    pub(super) object_times: BTreeSet<u64>,
+    symbol_tables: u32,
     headers: Vec<Part>,
     length: u64,
 }
@@ -47,6 +54,8 @@ pub(super) struct Segment {
     pub(super) maximum: macho::VmProt,
     offset: u64,
     size: u64,
+    /// Where its load command has `vmsize`.
+    memory_size_at: Range<u64>,
     /// Names, and where the content is.
     pub(super) sections: Vec<Part>,
 }
@@ -59,11 +68,18 @@ pub(super) struct Slice {
     pub(super) range: Range<u64>,
 }
 
+impl Slice {
+    /// Its bytes in the fat file `bytes`, from which it was read.
+    pub(super) fn content<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        &bytes[self.range.start as usize..self.range.end as usize]
+    }
+}
+
 /// The slices of a fat file, in its order. Fails where one is outside of the file.
 pub(super) fn slices(bytes: &[u8]) -> Result<Vec<Slice>> {
     fn read<Fat: FatArch>(bytes: &[u8]) -> Result<Vec<Slice>> {
         let file = MachOFatFile::<Fat>::parse(bytes)?;
-        ensure!(file.arches().len() <= MOST_ENTRIES, "there are {} slices", file.arches().len());
+        ensure!(file.arches().len() <= MOST_SLICES, "there are {} slices", file.arches().len());
         let slice = |arch: &Fat| {
             let (offset, size) = arch.file_range();
             let machine = machine_name(arch.cputype(), arch.cpusubtype());
@@ -77,6 +93,32 @@ pub(super) fn slices(bytes: &[u8]) -> Result<Vec<Slice>> {
         Some(0xbf) => read::<macho::FatArch64>(bytes),
         _ => read::<macho::FatArch32>(bytes),
     }
+}
+
+/// The Mach-O file `bytes` with everything set aside that signing changes beside the signature itself; None if it cannot
+/// be done. What `codesign --remove-signature` leaves differs from the unsigned file in the rounding of __LINKEDIT's
+/// size in memory, so that is set to zero.
+pub(super) fn unsigned(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut bytes = codesign::unsign(bytes).ok()?;
+    let images = match Container::of(&bytes) {
+        Container::FatMachO => slices(&bytes).ok()?.into_iter().map(|slice| slice.range).collect(),
+        _ => vec![0..bytes.len() as u64],
+    };
+    for image in images {
+        let macho = MachO::read(&bytes[image.start as usize..image.end as usize]).ok()?;
+        for field in
+            macho.segments.into_iter().filter(|segment| segment.name == "__LINKEDIT").map(|it| it.memory_size_at)
+        {
+            bytes[(image.start + field.start) as usize..(image.start + field.end) as usize].fill(0);
+        }
+    }
+    Some(bytes)
+}
+
+/// The size of a fat file's header and table of slices, in bytes.
+pub(super) fn fat_header_size(bytes: &[u8], slices: usize) -> u64 {
+    let entry = if bytes.get(3) == Some(&0xbf) { size_of::<macho::FatArch64>() } else { size_of::<macho::FatArch32>() };
+    (size_of::<macho::FatHeader>() + slices * entry) as u64
 }
 
 impl MachO {
@@ -162,7 +204,7 @@ impl<'a, H: MachHeader<Endian = Endianness>> Reader<'a, H> {
         match command.variant()? {
             LoadCommandVariant::Segment32(..) | LoadCommandVariant::Segment64(..) => {
                 let (segment, sections) = H::Segment::from_command(command)?.context("of the other class")?;
-                return self.segment(segment, sections);
+                return self.segment(command.offset(), segment, sections);
             }
             LoadCommandVariant::Dylib(dylib) => {
                 let path = string(dylib.dylib.name)?;
@@ -227,7 +269,7 @@ impl<'a, H: MachHeader<Endian = Endianness>> Reader<'a, H> {
         Ok(String::new())
     }
 
-    fn segment(&mut self, segment: &'a H::Segment, sections: &'a [u8]) -> Result<String> {
+    fn segment(&mut self, command_at: u64, segment: &'a H::Segment, sections: &'a [u8]) -> Result<String> {
         let endian = self.endian;
         let name = text::shown(segment.name());
         let (offset, size) = segment.file_range(endian);
@@ -246,15 +288,25 @@ impl<'a, H: MachHeader<Endian = Endianness>> Reader<'a, H> {
             maximum: segment.maxprot(endian),
             offset,
             size,
+            // Behind cmd, cmdsize, segname and vmaddr.
+            memory_size_at: if self.facts.bits == 64 {
+                command_at + 32..command_at + 40
+            } else {
+                command_at + 28..command_at + 32
+            },
             sections: parts,
         });
         Ok(name)
     }
 
     fn symbols(&mut self, symtab: &macho::SymtabCommand<Endianness>) -> Result<()> {
+        ensure!(self.facts.symbol_tables == 0, "there is more than one symbol table");
+        self.facts.symbol_tables += 1;
         let symbols = symtab.symbols::<H, _>(self.endian, self.bytes)?;
         let local = |symbol: &&H::Nlist| symbol.is_stab() || !symbol.n_type().is_ext();
         self.facts.local_symbols += symbols.iter().filter(local).count() as u64;
+        let objects = symbols.iter().filter(|symbol| symbol.stab() == Some(macho::N_OSO));
+        self.facts.object_times.extend(objects.map(|symbol| symbol.n_value(self.endian).into()));
         let size = (symbols.len() * size_of::<H::Nlist>()) as u64;
         self.table("symbol table", symtab.symoff.get(self.endian), size)?;
         self.table("string table", symtab.stroff.get(self.endian), symtab.strsize.get(self.endian).into())

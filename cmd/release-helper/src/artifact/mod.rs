@@ -3,6 +3,7 @@
 //! Nothing here trusts an offset, a length or a count found in a file: a hostile file is an error, never a panic, a hang
 //! or an allocation larger than the file.
 
+pub mod compare;
 mod elf;
 pub mod inspect;
 mod layout;
@@ -13,6 +14,7 @@ use std::fmt;
 
 use anyhow::{Context, Result, ensure};
 
+pub use compare::{Comparison, compare};
 pub use inspect::{Inspection, inspect};
 
 /// What kind of file some bytes are, by their first ones.

@@ -5,6 +5,7 @@ use object::macho;
 
 use super::{Clauses, list, machine_of};
 use crate::artifact::macho::{MachO, protection};
+use crate::codesign;
 use crate::contract::{Contract, Platform};
 
 /// The dynamic loader of every macOS program.
@@ -13,9 +14,9 @@ const LOADER: &str = "/usr/lib/dyld";
 /// Measures what only a Mach-O file has.
 pub(super) fn clauses(
     macho: &MachO,
-    _bytes: &[u8],
+    bytes: &[u8],
     platform: &Platform,
-    _contract: &Contract,
+    contract: &Contract,
     clauses: &mut Clauses,
 ) -> Result<()> {
     clauses.equal("class", format!("{}-bit", macho.bits), "64-bit");
@@ -57,7 +58,24 @@ pub(super) fn clauses(
     let debug = sections.filter(|section| section.name.contains("__debug_") || section.name.starts_with("__DWARF,"));
     clauses.none("debug", &debug.map(|section| section.name.clone()).collect::<Vec<_>>());
     clauses.equal("trailing bytes", macho.trailing().to_string(), "0");
+    signature(&codesign::verify(bytes)?, &contract.signing_identifier, clauses);
     Ok(())
+}
+
+fn signature(report: &codesign::Report, identifier: &str, clauses: &mut Clauses) {
+    let signature = report.signature();
+    let (measured, expected) = match (report.first_problem(), signature) {
+        (Some(problem), _) => (problem, false),
+        (None, None) => ("none".into(), false),
+        (None, Some(signature)) => {
+            let kind = if signature.adhoc { "ad hoc" } else { "not ad hoc" };
+            let form = signature.form.as_deref().unwrap_or("no known tool");
+            let measured = format!("valid, {kind}, identifier {}, as made by {form}", signature.identifier);
+            // A signature does not cover itself: only its form shows a change in a field that no verifier looks at.
+            (measured, signature.adhoc && signature.identifier == identifier && signature.form.is_some())
+        }
+    };
+    clauses.add("signature", measured, format!("valid, ad hoc, identifier {identifier}"), expected);
 }
 
 fn hardening(macho: &MachO, clauses: &mut Clauses) {
