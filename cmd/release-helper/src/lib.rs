@@ -1,11 +1,24 @@
 //! The parts of `release-helper`, one room per concern. Data flows one way:
 //! contract → artifact → inspected → signed → digest → asset → published → verified.
 
+pub mod artifact;
+pub mod build;
+pub mod codesign;
 pub mod commands;
 pub mod contract;
+pub mod digest;
 pub mod error;
+pub mod exercise;
 pub mod files;
+pub mod interrupt;
 pub mod output;
+pub mod process;
+pub mod rehearse;
+pub mod releases;
+pub mod server;
+pub mod source;
+pub mod toolchain;
+pub mod version;
 
 use std::process::ExitCode;
 

@@ -169,6 +169,18 @@ impl Contract {
         Ok(self.platforms().filter(|platform| names.is_empty() || names.contains(&platform.name)).collect())
     }
 
+    /// The names of all assets of a complete release, the sums last. Whatever a release gains later is added here.
+    pub fn assets(&self) -> Vec<String> {
+        self.platforms().map(|platform| platform.asset.clone()).chain([self.sums.clone()]).collect()
+    }
+
+    /// The same contract for some of the platforms only; for all of them if no name is given.
+    pub fn restricted_to(mut self, names: &[String]) -> Result<Self> {
+        let chosen: Vec<String> = self.select(names)?.into_iter().map(|platform| platform.name.clone()).collect();
+        self.platforms.retain(|name, _| chosen.contains(name));
+        Ok(self)
+    }
+
     /// The platform whose asset is called `asset`.
     pub fn platform_of_asset(&self, asset: &str) -> Option<&Platform> {
         self.platforms().find(|platform| platform.asset == asset)

@@ -1,0 +1,264 @@
+//! What may have made two files differ.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::tokens::Tokens;
+use super::{Comparison, Place, bytes, places};
+use crate::artifact::elf::Elf;
+use crate::artifact::macho::{self, MachO};
+use crate::artifact::{Container, text};
+use crate::codesign;
+
+/// At most this many items of a kind are shown.
+const SHOWN: usize = 2;
+/// A change of at most this many bytes looks like damage or an edit, not like another build.
+const FEW: u64 = 8;
+
+/// A likely cause of a difference.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Cause {
+    /// A fixed word for scripts: `version`, `path`, `signature`.
+    pub kind: &'static str,
+    /// A sentence for people.
+    pub text: String,
+}
+
+/// Adds the causes that the differing parts of `comparison` suggest, the most telling first.
+pub(super) fn find(a: &[u8], b: &[u8], comparison: &mut Comparison) {
+    let mut causes = Causes(Vec::new());
+    let (kind_a, kind_b) = (&comparison.a.kind, &comparison.b.kind);
+    if kind_a != kind_b {
+        causes.add("kind", format!("they are different kinds of file: A is {kind_a}, B is {kind_b}"));
+        slice_of_fat(a, b, &mut causes);
+        slice_of_fat(b, a, &mut causes);
+    }
+    if a.starts_with(b) || b.starts_with(a) {
+        let (longer, shorter) = if a.len() > b.len() { ("A", "B") } else { ("B", "A") };
+        let (most, least) = (a.len().max(b.len()) as u64, a.len().min(b.len()) as u64);
+        let text = format!("{shorter} is {longer} without its last {}: cut off, or appended to", bytes(most - least));
+        causes.add("length", text);
+    } else if Container::of(a) == Container::of(b) {
+        signatures(a, b, comparison, &mut causes);
+        stripped(&comparison.places, &mut causes);
+        match Container::of(a) {
+            Container::Elf => elf(a, b, &mut causes),
+            Container::MachO => mach_o("", a, b, &mut causes),
+            _ => slices(a, b, &mut causes),
+        }
+        content(a, b, comparison, &mut causes);
+    }
+    comparison.causes = causes.0;
+}
+
+struct Causes(Vec<Cause>);
+
+impl Causes {
+    fn add(&mut self, kind: &'static str, text: String) {
+        self.0.push(Cause { kind, text });
+    }
+
+    /// One sentence about what only one of two sets has.
+    fn sets(&mut self, kind: &'static str, noun: &str, a: &BTreeSet<String>, b: &BTreeSet<String>) {
+        let (only_a, only_b): (Vec<_>, Vec<_>) = (a.difference(b).collect(), b.difference(a).collect());
+        match (only_a.is_empty(), only_b.is_empty()) {
+            (true, true) => {}
+            (false, true) => self.add(kind, format!("{noun}: only A has {}", some(&only_a))),
+            (true, false) => self.add(kind, format!("{noun}: only B has {}", some(&only_b))),
+            (false, false) => self.add(kind, format!("{noun}: {} in A, {} in B", some(&only_a), some(&only_b))),
+        }
+    }
+}
+
+/// The first few of `items`.
+fn some(items: &[&String]) -> String {
+    let shown: Vec<_> = items.iter().take(SHOWN).map(|item| item.as_str()).collect();
+    let more = items.len().saturating_sub(SHOWN);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{more}", shown.join(", "))
+}
+
+fn slice_of_fat(fat: &[u8], thin: &[u8], causes: &mut Causes) {
+    if Container::of(fat) != Container::FatMachO {
+        return;
+    }
+    let slices = macho::slices(fat).unwrap_or_default();
+    let same = slices.iter().find(|slice| slice.content(fat) == thin);
+    if let Some(slice) = same {
+        causes.add("slice", format!("the thin file is the same as the fat one's slice {}", slice.machine));
+    }
+}
+
+/// What the signatures of two Mach-O files say, where they are all the difference.
+fn signatures(a: &[u8], b: &[u8], comparison: &Comparison, causes: &mut Causes) {
+    if comparison.same_unsigned != Some(true) {
+        return;
+    }
+    let (Ok(report_a), Ok(report_b)) = (codesign::verify(a), codesign::verify(b)) else { return };
+    let (said_a, said_b) = (said(&report_a), said(&report_b));
+    let difference =
+        if said_a == said_b { "in bytes that say nothing".into() } else { format!("{said_a} in A, {said_b} in B") };
+    causes.add("signature", format!("only the signatures differ: {difference}"));
+}
+
+/// What the signatures of a file say, in a few words.
+fn said(report: &codesign::Report) -> String {
+    let words = report.slices.iter().map(|slice| match &slice.signature {
+        None => "unsigned".into(),
+        Some(signature) => {
+            let form = signature.form.as_deref().unwrap_or("unknown");
+            let pages: BTreeSet<_> = signature.code_directories.iter().map(|directory| directory.page_size).collect();
+            let pages: Vec<_> = pages.into_iter().map(|size| size.to_string()).collect();
+            let problem = slice.problem.as_deref().map(|problem| format!(" ({problem})")).unwrap_or_default();
+            format!("{form} form, identifier {}, pages of {}{problem}", signature.identifier, pages.join(" and "))
+        }
+    });
+    let words: BTreeSet<String> = words.collect();
+    Vec::from_iter(words).join("; ")
+}
+
+/// Symbols or debug information in one file only.
+fn stripped(places: &[Place], causes: &mut Causes) {
+    let is_symbols = |name: &str| {
+        [".symtab", ".strtab", ".debug", ".zdebug", ".gnu_debug", "symbol table", "string table", "__DWARF,"]
+            .iter()
+            .any(|prefix| name.rsplit(": ").next().unwrap_or(name).starts_with(prefix))
+    };
+    let superfluous: Vec<&Place> = places.iter().filter(|place| is_symbols(&place.name)).collect();
+    for (stripped, full, chosen) in [
+        ("B", "A", superfluous.iter().filter(|place| place.b.is_none()).collect::<Vec<_>>()),
+        ("A", "B", superfluous.iter().filter(|place| place.a.is_none()).collect()),
+    ] {
+        let names: Vec<_> = chosen.iter().map(|place| &place.name).collect();
+        if !names.is_empty() {
+            causes.add("stripped", format!("{stripped} is stripped: only {full} has {}", some(&names)));
+        }
+    }
+    let smaller = |place: &&&Place| {
+        let size = |extent: &Option<super::Extent>| extent.as_ref().map_or(0, |extent| extent.size);
+        place.name.ends_with("symbol table")
+            && size(&place.a).min(size(&place.b)) > 0
+            && size(&place.a) != size(&place.b)
+    };
+    if let Some(place) = superfluous.iter().find(smaller) {
+        let size = |extent: &Option<super::Extent>| bytes(extent.as_ref().map_or(0, |extent| extent.size));
+        let text = format!("symbols: the {} has {} in A, {} in B", place.name, size(&place.a), size(&place.b));
+        causes.add("symbols", text);
+    }
+}
+
+fn elf(a: &[u8], b: &[u8], causes: &mut Causes) {
+    let (Ok(elf_a), Ok(elf_b)) = (Elf::read(a), Elf::read(b)) else { return };
+    let set = |items: &[String]| items.iter().cloned().collect::<BTreeSet<_>>();
+    let one = |item: &Option<String>| item.iter().cloned().collect::<BTreeSet<_>>();
+    let comment = |elf: &Elf, bytes| -> BTreeSet<String> {
+        let comment = elf.section_content(bytes, ".comment").unwrap_or_default();
+        comment.split(|&byte| byte == 0).filter(|tool| !tool.is_empty()).map(text::shown).collect()
+    };
+    let versions = |elf: &Elf| -> BTreeSet<String> {
+        elf.dynamic.versions.iter().map(|(library, version)| format!("{library} {version}")).collect()
+    };
+    causes.sets("toolchain", "compiler or linker", &comment(&elf_a, a), &comment(&elf_b, b));
+    causes.sets("interpreter", "interpreter", &one(&elf_a.interpreter), &one(&elf_b.interpreter));
+    causes.sets("needed", "needed libraries", &set(&elf_a.dynamic.needed), &set(&elf_b.dynamic.needed));
+    causes.sets("run-path", "RPATH", &one(&elf_a.dynamic.rpath), &one(&elf_b.dynamic.rpath));
+    causes.sets("run-path", "RUNPATH", &one(&elf_a.dynamic.runpath), &one(&elf_b.dynamic.runpath));
+    causes.sets("symbol-versions", "symbol versions", &versions(&elf_a), &versions(&elf_b));
+    causes.sets(
+        "build-id",
+        "build-id, which linkers compute from the content",
+        &one(&elf_a.build_id),
+        &one(&elf_b.build_id),
+    );
+}
+
+/// The causes in the slices that two fat files have both.
+fn slices(a: &[u8], b: &[u8], causes: &mut Causes) {
+    let (Ok(slices_a), Ok(slices_b)) = (macho::slices(a), macho::slices(b)) else { return };
+    for slice_a in &slices_a {
+        if let Some(slice_b) = slices_b.iter().find(|slice_b| slice_b.machine == slice_a.machine) {
+            mach_o(&format!("{}: ", slice_a.machine), slice_a.content(a), slice_b.content(b), causes);
+        }
+    }
+}
+
+fn mach_o(prefix: &str, a: &[u8], b: &[u8], causes: &mut Causes) {
+    let (Ok(macho_a), Ok(macho_b)) = (MachO::read(a), MachO::read(b)) else { return };
+    let minimum = |macho: &MachO| -> BTreeSet<String> {
+        macho.minimum_versions.iter().map(|(platform, version)| format!("{platform:?} {version}")).collect()
+    };
+    let libraries = |macho: &MachO| -> BTreeSet<String> {
+        macho.libraries.iter().map(|(kind, path)| format!("{path} ({kind})")).collect()
+    };
+    let rpaths = |macho: &MachO| -> BTreeSet<String> { macho.rpaths.iter().cloned().collect() };
+    let times = |macho: &MachO| -> BTreeSet<String> { macho.object_times.iter().map(|time| utc(*time)).collect() };
+    let mut sets = |kind, noun: &str, a, b| causes.sets(kind, &format!("{prefix}{noun}"), &a, &b);
+    sets("minimum", "oldest system", minimum(&macho_a), minimum(&macho_b));
+    sets("needed", "needed libraries", libraries(&macho_a), libraries(&macho_b));
+    sets("run-path", "LC_RPATH", rpaths(&macho_a), rpaths(&macho_b));
+    sets("time", "modification times of object files (N_OSO)", times(&macho_a), times(&macho_b));
+    if macho_a.uuids != macho_b.uuids {
+        let text = "LC_UUID, which linkers compute from the content or the output's name";
+        causes.add("uuid", format!("{prefix}{text}"));
+    }
+}
+
+/// Seconds since 1970 as a date and time in UTC (days to a civil date as in Howard Hinnant's `civil_from_days`).
+fn utc(seconds: u64) -> String {
+    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    let days = days.saturating_add(719_468);
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    format!("{year}-{month:02}-{day:02} {:02}:{:02}:{:02}", second / 3600, second / 60 % 60, second % 60)
+}
+
+/// Causes that the differing bytes themselves tell.
+fn content(a: &[u8], b: &[u8], comparison: &Comparison, causes: &mut Causes) {
+    let (mut tokens_a, mut tokens_b) = (Tokens::default(), Tokens::default());
+    let is_code = |name: &str| name.ends_with("text");
+    for place in comparison.places.iter().filter(|place| !is_code(&place.name)) {
+        // What a stripped file lacks tells nothing about the rest.
+        if let (Some(extent_a), Some(extent_b)) = (&place.a, &place.b) {
+            tokens_a.collect(places::content(a, extent_a));
+            tokens_b.collect(places::content(b, extent_b));
+        }
+    }
+    // A signature's hashes read as no text, and the rest is the same.
+    if comparison.same_unsigned == Some(true) {
+        return;
+    }
+    causes.sets("version", "version strings", &tokens_a.versions, &tokens_b.versions);
+    causes.sets("path", "paths", &tokens_a.paths, &tokens_b.paths);
+    causes.sets("date", "dates or times", &tokens_a.dates, &tokens_b.dates);
+    // What follows from the rest of the content explains least.
+    causes.0.sort_by_key(|cause| matches!(cause.kind, "build-id" | "uuid"));
+    if !causes.0.is_empty() {
+        return;
+    }
+    let differing = comparison.differing();
+    if differing <= FEW && comparison.a.size == comparison.b.size {
+        causes.add("edit", format!("{} changed in place: damaged in transfer, or edited", bytes(differing)));
+    } else if comparison.places.iter().any(|place| is_code(&place.name)) {
+        causes.add("code", "the code itself: other sources, features, flags or another compiler".into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::utc;
+
+    #[test]
+    fn seconds_become_dates() {
+        assert_eq!(utc(0), "1970-01-01 00:00:00");
+        assert_eq!(utc(951_782_400), "2000-02-29 00:00:00");
+        assert_eq!(utc(1_706_751_858), "2024-02-01 01:44:18");
+        // Nonsense is a date too, never a panic.
+        utc(u64::MAX);
+    }
+}

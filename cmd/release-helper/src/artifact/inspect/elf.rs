@@ -1,0 +1,131 @@
+//! The clauses of ELF artifacts.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use object::elf;
+
+use super::{Clauses, list, machine_of};
+use crate::artifact::elf::{Elf, permissions};
+use crate::artifact::text;
+use crate::contract::Platform;
+
+/// Measures what only an ELF file has.
+pub(super) fn clauses(elf: &Elf, bytes: &[u8], platform: &Platform, clauses: &mut Clauses) -> Result<()> {
+    identity(elf, platform, clauses)?;
+    dependencies(elf, platform, clauses);
+    hardening(elf, clauses);
+    leftovers(elf, bytes, clauses);
+    Ok(())
+}
+
+fn identity(elf: &Elf, platform: &Platform, clauses: &mut Clauses) -> Result<()> {
+    let order = if elf.little_endian { "little-endian" } else { "big-endian" };
+    clauses.equal("class", format!("{}-bit {order}", elf.bits), "64-bit little-endian");
+    let machine = if machine_of(platform)? == "x86_64" { "x86-64" } else { "AArch64" };
+    clauses.equal("machine", elf.machine_name(), machine);
+    // Linux also takes files marked as GNU, but only those that use GNU extensions need it.
+    let os_abi = match elf.os_abi {
+        elf::ELFOSABI_NONE => "System V".into(),
+        other => format!("{other:?}"),
+    };
+    clauses.equal("OS/ABI", os_abi, "System V");
+    let kind = match elf.file_type {
+        elf::ET_DYN if elf.dynamic.pie => "PIE".into(),
+        elf::ET_DYN => "ET_DYN without DF_1_PIE".into(),
+        other => format!("{other:?}"),
+    };
+    clauses.equal("type", kind, "PIE");
+    Ok(())
+}
+
+fn dependencies(elf: &Elf, platform: &Platform, clauses: &mut Clauses) {
+    let text = |name: &Option<String>| name.clone().unwrap_or("none".into());
+    clauses.equal("interpreter", text(&elf.interpreter), text(&platform.interpreter));
+
+    let dynamic = &elf.dynamic;
+    let allowed = dynamic.needed.iter().all(|name| platform.needed.contains(name));
+    clauses.add("needed", list(&dynamic.needed), format!("only {}", platform.needed.join(", ")), allowed);
+
+    let rpath = dynamic.rpath.iter().map(|path| format!("RPATH {path}"));
+    let runpath = dynamic.runpath.iter().map(|path| format!("RUNPATH {path}"));
+    clauses.none("run path", &rpath.chain(runpath).collect::<Vec<_>>());
+
+    symbol_versions(elf, platform, clauses);
+    clauses.equal("text relocations", yes_no(dynamic.text_relocations), "no");
+    clauses.equal("packed relocations", yes_no(dynamic.packed_relocations), "no");
+}
+
+/// The highest version asked of each library. Nodes that are no version of glibc's public interface, such as
+/// GLIBC_PRIVATE or GLIBC_ABI_DT_RELR, rank above every version.
+fn symbol_versions(elf: &Elf, platform: &Platform, clauses: &mut Clauses) {
+    let rank = |name: &str| name.strip_prefix("GLIBC_").and_then(numbers).unwrap_or(vec![u64::MAX]);
+    let mut highest: BTreeMap<&str, &str> = BTreeMap::new();
+    for (library, version) in &elf.dynamic.versions {
+        let known = highest.entry(library).or_insert(version);
+        if rank(version) > rank(known) {
+            *known = version;
+        }
+    }
+    let measured: Vec<_> = highest.iter().map(|(library, version)| format!("{library} {version}")).collect();
+    match &platform.glibc_ceiling {
+        Some(ceiling) => {
+            let ceiling_rank = numbers(ceiling).unwrap_or_default();
+            let holds = highest.values().all(|version| rank(version) <= ceiling_rank);
+            clauses.add("symbol versions", list(&measured), format!("at most GLIBC_{ceiling}"), holds);
+        }
+        // musl has no versions; its loader ignores those a file asks for.
+        None => clauses.none("symbol versions", &measured),
+    }
+}
+
+/// `2.2.5` as numbers that compare as versions do.
+fn numbers(version: &str) -> Option<Vec<u64>> {
+    version.split('.').map(|number| number.parse().ok()).collect()
+}
+
+fn hardening(elf: &Elf, clauses: &mut Clauses) {
+    // Without the header Linux decides by machine; on x86-64 the stack is then executable.
+    let stack = elf.segments_of(elf::PT_GNU_STACK).map(|segment| permissions(segment.flags)).next();
+    let executable = elf.segments_of(elf::PT_GNU_STACK).any(|segment| segment.flags.contains(elf::PF_X));
+    let stack_is_data = stack.is_some() && !executable;
+    clauses.add("stack", stack.unwrap_or("no PT_GNU_STACK".into()), "not executable", stack_is_data);
+
+    let relro = elf.segments_of(elf::PT_GNU_RELRO).map(|segment| segment.size_in_memory).max().unwrap_or(0);
+    let measured = if relro > 0 { format!("{relro} bytes") } else { "none".into() };
+    clauses.add("RELRO", measured, "present", relro > 0);
+    clauses.equal("bind now", yes_no(elf.dynamic.bind_now), "yes");
+
+    let both = |flags: elf::ProgramFlags| flags.contains(elf::PF_W) && flags.contains(elf::PF_X);
+    let writable = elf.segments_of(elf::PT_LOAD).filter(|segment| both(segment.flags));
+    let writable: Vec<_> = writable.map(|segment| format!("at {:#x}", segment.address)).collect();
+    clauses.none("writable code", &writable);
+}
+
+/// What a build leaves behind: marks, symbols, debug information, compiler names, appended bytes.
+fn leftovers(elf: &Elf, bytes: &[u8], clauses: &mut Clauses) {
+    clauses.none("build-id", elf.build_id.as_slice());
+
+    let prefixes = [".debug", ".zdebug", ".gnu_debug", ".gnu.debug", ".gdb_index", ".stab", ".symtab", ".strtab"];
+    let superfluous = elf.sections.iter().filter(|section| {
+        section.kind == elf::SHT_SYMTAB || prefixes.iter().any(|prefix| section.name.starts_with(prefix))
+    });
+    let superfluous: Vec<_> = superfluous.map(|section| section.name.clone()).collect();
+    clauses.none("symbols, debug", &superfluous);
+
+    // rustc and lld sign their work; with the pinned toolchain that is the same everywhere.
+    let rustc = concat!("rustc version ", env!("CARGO_PKG_RUST_VERSION"), ".");
+    let comment = elf.section_content(bytes, ".comment").unwrap_or_default();
+    let tools: Vec<&[u8]> = comment.split(|&byte| byte == 0).filter(|tool| !tool.is_empty()).collect();
+    let pinned = tools.iter().all(|tool| tool.starts_with(rustc.as_bytes()) || tool.starts_with(b"Linker: LLD "));
+    // Behind the version stands the commit in parentheses.
+    let short = |tool: &[u8]| text::shown(tool).split(" (").next().unwrap_or_default().to_owned();
+    let tools: Vec<_> = tools.into_iter().map(short).collect();
+    clauses.add("comment", list(&tools), format!("only {rustc}x and its LLD"), pinned);
+
+    clauses.equal("trailing bytes", elf.trailing().to_string(), "0");
+}
+
+fn yes_no(yes: bool) -> &'static str {
+    if yes { "yes" } else { "no" }
+}

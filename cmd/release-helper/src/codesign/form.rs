@@ -1,0 +1,113 @@
+//! The forms that a signature can have.
+
+use std::fmt;
+
+use anyhow::{Result, bail};
+
+use super::Style;
+use super::image::{Image, TOOL_LLD};
+
+/// Who would have written the signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// `codesign -s -`: CodeDirectory, empty requirements, empty CMS wrapper.
+    Codesign {
+        /// The size of the pages that are hashed.
+        page_size: PageSize,
+    },
+    /// A linker: CodeDirectory only, flag `linker-signed`.
+    Linker(Linker),
+}
+
+/// The size of the pages that are hashed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PageSize {
+    /// 4096 bytes, which every kernel accepts.
+    Small,
+    /// 16384 bytes, which only kernels with pages of that size accept.
+    Large,
+}
+
+impl PageSize {
+    /// In bytes.
+    pub fn bytes(self) -> u64 {
+        match self {
+            Self::Small => 4096,
+            Self::Large => 16384,
+        }
+    }
+}
+
+/// The tools that sign what they link or rewrite. They agree on everything but offsets, rounding and `execSegLimit`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Linker {
+    /// Apple's classic linker, up to version 820.
+    Ld64,
+    /// Apple's linker since Xcode 15, version 1015 and later.
+    LdPrime,
+    /// Apple's `strip` and `install_name_tool`, and late versions of the classic linker.
+    Cctools,
+    /// LLVM's linker, `llvm-objcopy` and `llvm-strip`.
+    Lld,
+    /// Go's linker.
+    Go,
+    /// A tool that names itself `ld 0.0.0` in the load commands and leaves `execSegLimit` zero.
+    Ld0,
+}
+
+impl Style {
+    /// The form of the signature that `image` gets; `existing` is the form of the one it has.
+    pub(super) fn form_for(self, image: &Image, existing: Option<Form>) -> Result<Form> {
+        let default = if image.has_large_pages() { PageSize::Large } else { PageSize::Small };
+        Ok(match (self, existing) {
+            (Self::Codesign(page_size), _) => Form::Codesign { page_size: page_size.unwrap_or(default) },
+            (Self::Linker(Some(linker)), _) => Form::Linker(linker),
+            (Self::Linker(None), Some(Form::Linker(linker))) => Form::Linker(linker),
+            (Self::Linker(None), _) => Form::Linker(Linker::of(image)),
+            (Self::Preserve, Some(form)) => form,
+            (Self::Preserve, None) => bail!("its signature has no form that could be preserved"),
+        })
+    }
+}
+
+impl Linker {
+    pub(super) const ALL: [Self; 6] = [Self::Ld64, Self::Go, Self::LdPrime, Self::Cctools, Self::Lld, Self::Ld0];
+
+    /// The linker that made `image`, by its load commands.
+    pub(super) fn of(image: &Image) -> Self {
+        const FIRST_LD_PRIME: u32 = 1000 << 16;
+        match image.linker {
+            Some((TOOL_LLD, _)) => Self::Lld,
+            Some((_, 0)) => Self::Ld0,
+            Some((_, FIRST_LD_PRIME..)) => Self::LdPrime,
+            Some(_) => Self::Ld64,
+            None if image.built_by_go => Self::Go,
+            None => Self::Ld64,
+        }
+    }
+
+    /// The size in memory of a `__LINKEDIT` that has `file_size` bytes in the file and had `current` in memory.
+    pub(super) fn linkedit_memory_size(self, file_size: u64, current: u64) -> u64 {
+        let pages = file_size.next_multiple_of(PageSize::Large.bytes());
+        // The linkers disagree on rounding; what is enough and not too much for one of them stays.
+        match self {
+            _ if (file_size..=pages).contains(&current) => current,
+            Self::Lld | Self::Go => file_size,
+            _ => pages,
+        }
+    }
+}
+
+impl fmt::Display for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Codesign { .. } => "codesign",
+            Self::Linker(Linker::Ld64) => "ld64",
+            Self::Linker(Linker::LdPrime) => "ld-prime",
+            Self::Linker(Linker::Cctools) => "cctools",
+            Self::Linker(Linker::Lld) => "lld",
+            Self::Linker(Linker::Go) => "go",
+            Self::Linker(Linker::Ld0) => "ld-0",
+        })
+    }
+}

@@ -1,0 +1,70 @@
+//! Ad-hoc code signatures of Mach-O files: signing, verifying and removing them on any system, byte for byte as
+//! Apple's tools and the linkers do. This room knows nothing of releases. `docs/signing.md` says who writes what.
+//!
+//! [`sign`], [`verify`] and [`unsign`] work on bytes in memory; [`sign_file`], [`verify_file`] and [`unsign_file`]
+//! on files of any size in constant memory, hashing on all processors.
+
+mod digest;
+mod fat;
+mod file;
+mod form;
+mod identifier;
+mod image;
+mod layout;
+mod plan;
+mod report;
+mod signature;
+mod source;
+mod verify;
+
+use anyhow::Result;
+
+pub use file::{Change, sign_file, unsign_file, verify_file};
+pub use form::{Form, Linker, PageSize};
+pub use report::{Blob, CodeDirectory, ExecSegment, Report, Signature, Slice};
+
+/// How to sign.
+#[derive(Clone, Debug)]
+pub struct Signing {
+    /// The identifier in the signature. If it is absent, it is made of the file's name as `codesign` does
+    /// (thin files only).
+    pub identifier: Option<String>,
+    /// Whose form the signature gets.
+    pub style: Style,
+}
+
+/// Whose form a signature gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// That of `codesign -s -`. Pages have 16 KiB on 64-bit ARM, as since macOS 26, and 4 KiB elsewhere,
+    /// unless a size is given.
+    Codesign(Option<PageSize>),
+    /// That of a linker: the given one, else the one whose form the existing signature has, else the one that made
+    /// the file.
+    Linker(Option<Linker>),
+    /// That of the existing signature, which must be a form this module can write.
+    Preserve,
+}
+
+impl Signing {
+    /// What `codesign -s - --identifier IDENTIFIER` does.
+    pub fn adhoc(identifier: impl Into<String>) -> Self {
+        Self { identifier: Some(identifier.into()), style: Style::Codesign(None) }
+    }
+}
+
+/// The Mach-O file `bytes` with an ad-hoc signature in place of any it had. The result depends on the code and on
+/// `signing` alone; signing twice changes nothing. An error says why the file cannot be signed.
+pub fn sign(bytes: &[u8], signing: &Signing) -> Result<Vec<u8>> {
+    plan::Plan::sign(&bytes, signing, None)?.to_vec(&bytes)
+}
+
+/// Verifies every signature in `bytes`. Whatever they are, there is a report.
+pub fn verify(bytes: &[u8]) -> Result<Report> {
+    verify::verify(&bytes)
+}
+
+/// The Mach-O file `bytes` without signatures, as `codesign --remove-signature` leaves it.
+pub fn unsign(bytes: &[u8]) -> Result<Vec<u8>> {
+    plan::Plan::unsign(&bytes)?.to_vec(&bytes)
+}

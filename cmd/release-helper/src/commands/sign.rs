@@ -1,0 +1,101 @@
+//! `sign`: ad-hoc signatures for Mach-O files.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, ensure};
+
+use crate::Verdict;
+use crate::codesign::{self, Linker, PageSize, Signing, Style};
+use crate::error::Hint;
+use crate::output;
+
+#[derive(clap::Args)]
+pub struct Sign {
+    /// The Mach-O files, thin or fat
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// The identifier; by default made of the file's name as codesign does (thin files only)
+    #[arg(long, value_name = "ID")]
+    identifier: Option<String>,
+    /// Write what a linker writes; by default the linker is recognised from the file
+    #[arg(long, value_name = "LINKER", num_args = 0..=1, require_equals = true, conflicts_with_all = ["page_size", "preserve"])]
+    linker_signed: Option<Option<LinkerName>>,
+    /// Keep the form of the existing signature, and its identifier unless another is given
+    #[arg(long, conflicts_with = "page_size")]
+    preserve: bool,
+    /// The size of the pages that are hashed; by default 16384 on 64-bit ARM, as since macOS 26, else 4096
+    #[arg(long, value_name = "BYTES")]
+    page_size: Option<PageSizeName>,
+    /// Write the result here and leave FILE alone
+    #[arg(short, long, value_name = "OUT")]
+    output: Option<PathBuf>,
+    /// Write nothing; exit with 1 if a file is not signed like this already
+    #[arg(long, conflicts_with = "output")]
+    check_only: bool,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum LinkerName {
+    Ld64,
+    LdPrime,
+    Cctools,
+    Lld,
+    Go,
+    #[value(name = "ld-0")]
+    Ld0,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum PageSizeName {
+    #[value(name = "4096")]
+    Small,
+    #[value(name = "16384")]
+    Large,
+}
+
+impl Sign {
+    pub fn run(&self) -> Result<Verdict> {
+        ensure!(
+            self.output.is_none() || self.files.len() == 1,
+            "--output takes the result of one file, but {} are given",
+            self.files.len()
+        );
+        let signing = Signing { identifier: self.identifier.clone(), style: self.style() };
+        let mut verdict = Verdict::Yes;
+        for file in &self.files {
+            let output = self.output.as_ref().unwrap_or(file);
+            let change = codesign::sign_file(file, output, &signing, self.check_only)
+                .hint("nothing was written; `release-helper signature FILE` shows what a file has")?;
+            let (name, output) = (file.display(), output.display());
+            match change {
+                codesign::Change::At(offset) if self.check_only => {
+                    verdict = Verdict::No;
+                    output::step(format!("{name}: would change from byte {offset:#x} on"));
+                }
+                codesign::Change::None if self.output.is_none() => output::step(format!("{name}: already signed so")),
+                _ => output::step(format!("{output}: signed")),
+            }
+        }
+        Ok(verdict)
+    }
+
+    fn style(&self) -> Style {
+        if self.preserve {
+            return Style::Preserve;
+        }
+        match self.linker_signed {
+            Some(linker) => Style::Linker(linker.map(|name| match name {
+                LinkerName::Ld64 => Linker::Ld64,
+                LinkerName::LdPrime => Linker::LdPrime,
+                LinkerName::Cctools => Linker::Cctools,
+                LinkerName::Lld => Linker::Lld,
+                LinkerName::Go => Linker::Go,
+                LinkerName::Ld0 => Linker::Ld0,
+            })),
+            None => Style::Codesign(self.page_size.map(|size| match size {
+                PageSizeName::Small => PageSize::Small,
+                PageSizeName::Large => PageSize::Large,
+            })),
+        }
+    }
+}

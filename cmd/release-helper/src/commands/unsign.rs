@@ -1,0 +1,48 @@
+//! `unsign`: Mach-O files without their signatures.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, ensure};
+
+use crate::Verdict;
+use crate::codesign::{self, Change};
+use crate::error::Hint;
+use crate::output;
+
+#[derive(clap::Args)]
+pub struct Unsign {
+    /// The Mach-O files, thin or fat
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Write the result here and leave FILE alone
+    #[arg(short, long, value_name = "OUT")]
+    output: Option<PathBuf>,
+    /// Write nothing; exit with 1 if a file has a signature
+    #[arg(long, conflicts_with = "output")]
+    check_only: bool,
+}
+
+impl Unsign {
+    pub fn run(&self) -> Result<Verdict> {
+        ensure!(
+            self.output.is_none() || self.files.len() == 1,
+            "--output takes the result of one file, but {} are given",
+            self.files.len()
+        );
+        let mut verdict = Verdict::Yes;
+        for file in &self.files {
+            let output = self.output.as_ref().unwrap_or(file);
+            let change = codesign::unsign_file(file, output, self.check_only)
+                .hint("nothing was written; `release-helper signature FILE` shows what a file has")?;
+            match change {
+                Change::At(_) if self.check_only => {
+                    verdict = Verdict::No;
+                    output::step(format!("{}: has a signature", file.display()));
+                }
+                Change::None => output::step(format!("{}: has no signature", file.display())),
+                Change::At(_) => output::step(format!("{}: signature removed", output.display())),
+            }
+        }
+        Ok(verdict)
+    }
+}

@@ -1,0 +1,4 @@
+//! What `sign`, `unsign` and `signature` promise, on real Mach-O files.
+
+mod forms;
+mod programs;

@@ -1,0 +1,263 @@
+//! Small artifacts that fulfil the contract, linked on the spot by the linker inside the toolchain, with one thing wrong
+//! where a test asks for it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Mutex, OnceLock};
+
+use release_helper::codesign;
+use release_helper::contract::{Contract, Platform};
+
+/// The version that the artifacts report.
+pub(crate) const VERSION: &str = "1.2.3";
+
+const PROGRAM: &str = r#"
+#![no_std]
+#![no_main]
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo) -> ! { loop {} }
+unsafe extern "C" { fn dlopen(path: *const u8, mode: i32) -> *const u8; fn fork() -> i32; }
+static mut STATE: [unsafe extern "C" fn() -> i32; 1] = [fork];
+static TEXT: &[u8] = b"tsuku-dltest v@VERSION@\n\0@EXTRA@\0";
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn @ENTRY@() -> ! {
+    unsafe {
+        let mut at = core::ptr::read_volatile(&raw const TEXT).as_ptr();
+        loop { at = dlopen(at, core::ptr::read_volatile(&raw const STATE)[0]()); }
+    }
+}
+"#;
+
+/// How a fixture differs from a proper artifact.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Variant {
+    /// Text in the program.
+    pub(crate) extra: &'static str,
+    /// Another version than [`VERSION`].
+    pub(crate) version: Option<&'static str>,
+    /// Further arguments of the linker.
+    pub(crate) link: Vec<String>,
+    /// Arguments of the linker that are left out.
+    pub(crate) without: Vec<&'static str>,
+    /// The symbol version of the stubs, in place of the contract's ceiling.
+    pub(crate) symbol_version: Option<&'static str>,
+    /// The soname of the first stub, in place of the contract's.
+    pub(crate) soname: Option<&'static str>,
+}
+
+/// The embedded contract.
+pub(crate) fn contract() -> Contract {
+    Contract::embedded().unwrap()
+}
+
+/// Says on stderr, past the capture of the test harness, that a test did not run.
+pub(crate) fn skipped(reason: &str) {
+    use std::io::Write;
+    let name = std::thread::current().name().unwrap_or("a test").to_owned();
+    let _ = writeln!(std::io::stderr(), "skipped: {name}: {reason}");
+}
+
+/// Whether `rustc` has the standard library of `platform`'s target; says so if not.
+pub(crate) fn has_target(platform: &Platform) -> bool {
+    let output =
+        Command::new("rustc").args(["--print", "target-libdir", "--target", &platform.target]).output().unwrap();
+    let present = Path::new(String::from_utf8(output.stdout).unwrap().trim()).is_dir();
+    if !present {
+        skipped(&format!("rust-std for {0} is not installed; run `rustup target add {0}`", platform.target));
+    }
+    present
+}
+
+/// A proper artifact of `platform`.
+pub(crate) fn artifact(platform: &Platform) -> Vec<u8> {
+    linked(platform, &Variant::default())
+}
+
+/// Links an artifact of `platform`, once per process.
+pub(crate) fn linked(platform: &Platform, variant: &Variant) -> Vec<u8> {
+    type Linked = Mutex<BTreeMap<(String, Variant), Vec<u8>>>;
+    static LINKED: OnceLock<Linked> = OnceLock::new();
+    let mut linked = LINKED.get_or_init(Linked::default).lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    linked.entry((platform.name.clone(), variant.clone())).or_insert_with(|| link(platform, variant)).clone()
+}
+
+fn link(platform: &Platform, variant: &Variant) -> Vec<u8> {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    let program = PROGRAM
+        .replace("@VERSION@", variant.version.unwrap_or(VERSION))
+        .replace("@EXTRA@", variant.extra)
+        .replace("@ENTRY@", if platform.is_darwin() { "main" } else { "_start" });
+    std::fs::write(at("program.rs"), program).unwrap();
+    let mut arguments: Vec<String> =
+        if platform.is_darwin() { mach_o(&directory, platform, variant) } else { elf(&directory, platform, variant) };
+    arguments.retain(|argument| !variant.without.contains(&argument.as_str()));
+    arguments.extend(variant.link.iter().cloned());
+
+    let mut rustc = Command::new("rustc");
+    rustc.args(["--edition=2024", "-Cpanic=abort", "-Copt-level=z", "-Clinker=rust-lld", "--target", &platform.target]);
+    rustc.args(["-Cforce-unwind-tables=no", "-Crelocation-model=pic"]);
+    rustc.arg(if platform.is_darwin() { "-Clinker-flavor=ld64.lld" } else { "-Clinker-flavor=ld.lld" });
+    if platform.name.ends_with("-musl") {
+        rustc.args(["-Clink-self-contained=no", "-Ctarget-feature=-crt-static"]);
+    }
+    rustc.env("MACOSX_DEPLOYMENT_TARGET", platform.minimum_macos.as_deref().unwrap_or("11.0"));
+    for argument in arguments {
+        rustc.arg(format!("-Clink-arg={argument}"));
+    }
+    // ld64 makes the leaf of the output's name the signing identifier.
+    rustc.arg("-o").arg(at(&contract().signing_identifier)).arg(at("program.rs"));
+    let output = rustc.output().unwrap();
+    assert!(output.status.success(), "{rustc:?}\n{}", String::from_utf8_lossy(&output.stderr));
+    let bytes = std::fs::read(at(&contract().signing_identifier)).unwrap();
+    if platform.is_darwin() { signed(&bytes) } else { bytes }
+}
+
+/// `bytes` with an ad-hoc signature under the contract's identifier in place of any they had, in the form of linkers:
+/// that of `codesign` keeps 18 kB of room for a certificate.
+pub(crate) fn signed(bytes: &[u8]) -> Vec<u8> {
+    signed_as(bytes, &contract().signing_identifier)
+}
+
+/// [`signed`], under another identifier.
+pub(crate) fn signed_as(bytes: &[u8], identifier: &str) -> Vec<u8> {
+    let style = codesign::Style::Linker(Some(codesign::Linker::Lld));
+    codesign::sign(bytes, &codesign::Signing { identifier: Some(identifier.into()), style }).unwrap()
+}
+
+fn elf(directory: &tempfile::TempDir, platform: &Platform, variant: &Variant) -> Vec<String> {
+    let stub = |soname: &str, symbols: &[&str]| {
+        let script: String = symbols.iter().map(|symbol| format!("{symbol} = 0;\n")).collect();
+        let node = match (&platform.glibc_ceiling, variant.symbol_version) {
+            (_, Some(version)) => version.into(),
+            (Some(ceiling), None) => format!("GLIBC_{ceiling}"),
+            (None, None) => String::new(),
+        };
+        let paths = ["script", "versions", soname].map(|name| directory.path().join(format!("{name}.{}", symbols[0])));
+        std::fs::write(&paths[0], script).unwrap();
+        std::fs::write(&paths[1], format!("{node} {{ global: {}; local: *; }};\n", symbols.join("; "))).unwrap();
+        let emulation = if platform.target.starts_with("x86_64") { "elf_x86_64" } else { "aarch64linux" };
+        let status = Command::new(linker())
+            .args(["-flavor", "gnu", "-m", emulation, "-shared", "-soname", soname, "-o"])
+            .args([&paths[2], &paths[0]])
+            .arg("--version-script")
+            .arg(&paths[1])
+            .status()
+            .unwrap();
+        assert!(status.success());
+        paths[2].to_str().unwrap().to_owned()
+    };
+    let soname = variant.soname.unwrap_or(&platform.needed[0]);
+    let mut arguments = match platform.needed.get(1) {
+        Some(second) => vec![stub(soname, &["fork"]), stub(second, &["dlopen"])],
+        None => vec![stub(soname, &["fork", "dlopen"])],
+    };
+    arguments.push(match &platform.interpreter {
+        Some(path) => format!("--dynamic-linker={path}"),
+        None => "--no-dynamic-linker".into(),
+    });
+    let given = "-pie -znow -zrelro -znoexecstack --build-id=none --hash-style=gnu --gc-sections --strip-all";
+    arguments.extend(given.split(' ').map(String::from));
+    arguments
+}
+
+fn mach_o(directory: &tempfile::TempDir, platform: &Platform, variant: &Variant) -> Vec<String> {
+    let stub = directory.path().join("libSystem.tbd");
+    let machine = if platform.target.starts_with("x86_64") { "x86_64" } else { "arm64" };
+    let text = format!(
+        "--- !tapi-tbd\ntbd-version: 4\ntargets: [ {machine}-macos ]\ninstall-name: '{}'\nexports:\n  \
+         - targets: [ {machine}-macos ]\n    symbols: [ _dlopen, _fork, dyld_stub_binder ]\n...\n",
+        variant.soname.unwrap_or(&platform.needed[0])
+    );
+    std::fs::write(&stub, text).unwrap();
+    let given = ["-dead_strip", "-S", "-x", "-adhoc_codesign"];
+    [stub.to_str().unwrap()].into_iter().chain(given).map(String::from).collect()
+}
+
+/// The linker inside the toolchain.
+fn linker() -> std::path::PathBuf {
+    let output = Command::new("rustc").args(["--print", "sysroot"]).output().unwrap();
+    let host = Command::new("rustc").args(["--print", "host-tuple"]).output().unwrap();
+    let text = |output: std::process::Output| String::from_utf8(output.stdout).unwrap().trim().to_owned();
+    Path::new(&text(output)).join("lib/rustlib").join(text(host)).join("bin/rust-lld")
+}
+
+/// An artifact of `platform` for the x32 ABI: 32-bit ELF for the same machine. No compiler makes it: it holds only data.
+pub(crate) fn x32(platform: &Platform) -> Vec<u8> {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    std::fs::write(at("empty.ld"), "unused = 0;\n").unwrap();
+    let data = format!(".text : {{ LONG(0) }} .rodata : {{ {} }}", bytes_of(&format!("tsuku-dltest v{VERSION}\n\0")));
+    std::fs::write(at("program.ld"), format!("ENTRY(unused) unused = 0; SECTIONS {{ {data} }}\n")).unwrap();
+    let run = |arguments: &[&str]| {
+        let output =
+            Command::new(linker()).args(["-flavor", "gnu", "-m", "elf32_x86_64"]).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    let path = |name: &str| at(name).to_str().unwrap().to_owned();
+    run(&["-shared", "-soname", &platform.needed[0], "-o", &path("stub"), &path("empty.ld")]);
+    let interpreter = format!("--dynamic-linker={}", platform.interpreter.as_ref().unwrap());
+    let flags = ["-pie", "-znow", "-zrelro", "-znoexecstack", "--strip-all", &interpreter];
+    run(&[&flags[..], &["-o", &path("out"), &path("stub"), &path("program.ld")]].concat());
+    std::fs::read(at("out")).unwrap()
+}
+
+/// `text` in the language of linker scripts.
+fn bytes_of(text: &str) -> String {
+    text.bytes().map(|byte| format!("BYTE({byte}) ")).collect()
+}
+
+/// A Mach-O file in the 32-bit format that is otherwise as the contract of `platform` wants it. No linker makes such a
+/// thing any more: macOS ended its 32-bit programs before macOS 11.
+pub(crate) fn mach_o_32(platform: &Platform) -> Vec<u8> {
+    let word = |value: u32| value.to_le_bytes();
+    let cpu: u32 = if platform.target.starts_with("x86_64") { 0x0100_0007 } else { 0x0100_000c };
+    let string = |command: u32, fixed: &[u32], text: &str| {
+        let size = (8 + 4 * fixed.len() + text.len()).next_multiple_of(4) as u32 + 4;
+        let mut bytes = [word(command), word(size)].concat();
+        bytes.extend(fixed.iter().flat_map(|value| word(*value)));
+        bytes.extend(text.bytes());
+        bytes.resize(size as usize, 0);
+        bytes
+    };
+    let segment = |name: &str, offset: u32, size: u32, protection: u32| {
+        let mut bytes = [word(1), word(56)].concat();
+        bytes.extend(name.bytes().chain(std::iter::repeat(0)).take(16));
+        for value in [offset, 0x4000, offset, size, protection, protection, 0, 0] {
+            bytes.extend(word(value));
+        }
+        bytes
+    };
+    let uuid = [&word(0x1b)[..], &word(24), &[7; 16]].concat();
+    let minimum = [0x32, 24, 1, 0x000b_0000, 0x000b_0000, 0].map(word).concat();
+    let commands = [
+        segment("__TEXT", 0, 0x4000, 5),
+        segment("__LINKEDIT", 0x4000, 16, 1),
+        string(0xe, &[12], "/usr/lib/dyld"),
+        string(0xc, &[24, 2, 0, 0], &platform.needed[0]),
+        uuid,
+        minimum,
+    ];
+    let size: usize = commands.iter().map(Vec::len).sum();
+    let mut bytes = [0xfeed_face, cpu, 0, 2, commands.len() as u32, size as u32, 0x20_0085].map(word).concat();
+    bytes.extend(commands.concat());
+    bytes.resize(0x1000, 0);
+    bytes.extend(format!("tsuku-dltest v{VERSION}\n").bytes());
+    bytes.resize(0x4010, 0);
+    signed(&bytes)
+}
+
+/// A fat Mach-O file of thin ones, each with its CPU type and subtype.
+pub(crate) fn fat(slices: &[(u32, u32, &[u8])]) -> Vec<u8> {
+    let mut header = [0xcafe_babe, slices.len() as u32].map(u32::to_be_bytes).concat();
+    let mut content = Vec::new();
+    for (cpu, subtype, bytes) in slices {
+        content.resize(content.len().next_multiple_of(0x4000), 0);
+        let offset = 0x4000 + content.len() as u32;
+        header.extend([*cpu, *subtype, offset, bytes.len() as u32, 14].map(u32::to_be_bytes).concat());
+        content.extend_from_slice(bytes);
+    }
+    header.resize(0x4000, 0);
+    [header, content].concat()
+}
