@@ -15,7 +15,6 @@ use super::client::{ATTEMPTS, Client, LAG, refuse_ambiguous};
 use super::failure::Failure;
 use crate::error::Hint;
 use crate::version::Tag;
-use crate::version;
 
 /// GitHub's limit for notes, in characters.
 const MAX_NOTES: usize = 125_000;
