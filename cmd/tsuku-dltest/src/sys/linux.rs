@@ -186,12 +186,15 @@ pub(crate) fn take_over() -> Result<Streams, Errno> {
     Ok(streams)
 }
 
-/// Starts a child that loads `path` and reports in `slot`; its process.
-pub(crate) fn start(slots: &Slots, slot: usize, path: &CStr, streams: &Streams, _timeout: u32) -> Result<i32, Errno> {
+/// A slot and the library whose result it takes.
+type Work<'a> = (usize, &'a CStr);
+
+/// Starts a child that loads the libraries of `work` and reports in their slots; its process.
+pub(crate) fn start(slots: &Slots, work: &[Work<'_>], streams: &Streams, _timeout: u32) -> Result<i32, Errno> {
     // SAFETY: this process has one thread, so the child may do what it likes.
     let pid = unsafe { fork() };
     if pid == 0 {
-        child(slots, slot, path, streams);
+        child(slots, work, streams);
     }
     if pid < 0 {
         return Err(Errno::AGAIN);
@@ -202,7 +205,7 @@ pub(crate) fn start(slots: &Slots, slot: usize, path: &CStr, streams: &Streams, 
     Ok(pid)
 }
 
-fn child(slots: &Slots, slot: usize, path: &CStr, streams: &Streams) -> ! {
+fn child(slots: &Slots, work: &[Work<'_>], streams: &Streams) -> ! {
     // SAFETY: numbers, and the mask as the kernel once gave it.
     unsafe {
         // A group of its own, to be killed as one; and if the driver is killed, so is this.
@@ -217,9 +220,26 @@ fn child(slots: &Slots, slot: usize, path: &CStr, streams: &Streams) -> ! {
     close(streams.out);
     close(streams.err);
     offer_to_the_oom_killer();
-    loader::load(path, &mut slots.only(slot));
+    match *work {
+        [(slot, path)] => loader::load(path, &mut slots.only(slot)),
+        _ => serve(slots, work),
+    }
     exit(0)
 }
+
+/// Loads one library after the other, as long as each leaves as many behind as it found.
+#[cfg(target_env = "gnu")]
+fn serve(slots: &Slots, work: &[Work<'_>]) {
+    let found = super::loaded_objects();
+    for &(slot, path) in work {
+        loader::load(path, &mut slots.slot(slot));
+        if super::loaded_objects() != found {
+            return;
+        }
+    }
+}
+#[cfg(not(target_env = "gnu"))]
+fn serve(_: &Slots, _: &[Work<'_>]) {}
 
 /// If memory runs out, a library that eats it shall die, not its driver or the caller.
 fn offer_to_the_oom_killer() {

@@ -34,6 +34,7 @@ unsafe extern "C" {
     fn pthread_create(thread: *mut usize, a: *const c_void, f: extern "C" fn(*mut c_void), b: *mut c_void) -> c_int;
     fn malloc(size: usize) -> *mut u8;
     fn setenv(name: *const c_char, value: *const c_char, overwrite: c_int) -> c_int;
+    #[cfg(target_os = "linux")]
     fn clearenv() -> c_int;
 }
 
@@ -127,9 +128,8 @@ unsafe fn misbehave(name: &[u8], path: &CStr) {
             b"overwrite-environment" => {
                 setenv(c"LD_LIBRARY_PATH".as_ptr(), c"/nowhere".as_ptr(), 1);
                 setenv(c"PATH".as_ptr(), c"".as_ptr(), 1);
-                if cfg!(target_os = "linux") {
-                    clearenv();
-                }
+                #[cfg(target_os = "linux")]
+                clearenv();
             }
             b"read-input" => {
                 let mut byte = 0;
