@@ -14,7 +14,7 @@ use super::api::Release;
 use super::client::{ATTEMPTS, Client, LAG, refuse_ambiguous};
 use super::failure::Failure;
 use crate::error::Hint;
-use crate::version;
+use crate::version::Tag;
 
 /// GitHub's limit for notes, in characters.
 const MAX_NOTES: usize = 125_000;
@@ -86,6 +86,10 @@ struct Contents<'a> {
 impl<'a> Contents<'a> {
     /// Looks the tag up: a release without an existing tag would make one at whatever commit is newest by then.
     fn new(client: &Client, tag: &'a str, notes: Option<&str>) -> Result<Self> {
+        if tag.parse::<Tag>().is_ok_and(|tag| tag.is_dry_run()) {
+            let notes = notes.unwrap_or("A dry run, to be looked at and deleted: nothing in it is a release.");
+            return Ok(Self { tag, notes: notes.to_owned(), prerelease: true });
+        }
         let next = format!("`release-helper draft {tag}`");
         let unchanged = format!("nothing was changed: cannot look up the tag {tag}");
         let found = client.tag(tag).explain(unchanged, &next)?;
@@ -99,7 +103,7 @@ impl<'a> Contents<'a> {
                 .generate_notes(tag)
                 .explain(format!("nothing was changed: cannot make notes for {tag}"), &next)?,
         };
-        let prerelease = tag.parse::<version::Tag>().is_ok_and(|tag| tag.is_prerelease());
+        let prerelease = tag.parse::<Tag>().is_ok_and(|tag| tag.is_prerelease());
         Ok(Self { tag, notes: notes.chars().take(MAX_NOTES).collect(), prerelease })
     }
 

@@ -35,10 +35,11 @@ pub struct Rules<'a> {
 pub type Check<'a> = Box<dyn Fn(&Path, &str) -> Result<()> + Sync + 'a>;
 
 impl Rules<'_> {
-    /// The contract's assets, except for the sums, which only `finalize` makes.
+    /// The contract's assets and attestations, except for the sums, which only `finalize` makes.
     pub fn of(contract: &Contract) -> Rules<'_> {
+        let names = contract.assets().into_iter().chain(contract.attestations());
         Rules {
-            names: contract.assets().into_iter().filter(|name| *name != contract.sums).collect(),
+            names: names.filter(|name| *name != contract.sums).collect(),
             check: Box::new(|path, tag| inspect(contract, path, tag)),
         }
     }
