@@ -38,6 +38,11 @@ impl<T, E: Into<anyhow::Error>> Hint<T> for Result<T, E> {
     }
 }
 
+/// A new error with advice.
+pub fn hinted(message: impl fmt::Display, hint: impl Into<String>) -> anyhow::Error {
+    anyhow::Error::new(Hinted { error: anyhow::anyhow!("{message}"), hint: hint.into() })
+}
+
 /// The advice that belongs to `error`, if any.
 pub fn hint_of(error: &anyhow::Error) -> Option<&str> {
     error.downcast_ref::<Hinted>().map(|hinted| hinted.hint.as_str())

@@ -2,12 +2,26 @@
 //! contract → artifact → inspected → signed → digest → asset → published → verified.
 
 pub mod artifact;
+pub mod build;
 pub mod codesign;
 pub mod commands;
 pub mod contract;
+pub mod digest;
 pub mod error;
+pub mod exercise;
 pub mod files;
+pub mod interrupt;
 pub mod output;
+pub mod preflight;
+pub mod process;
+pub mod rehearse;
+pub mod releases;
+pub mod server;
+pub mod source;
+pub mod summary;
+pub mod toolchain;
+pub mod vary;
+pub mod version;
 
 use std::process::ExitCode;
 

@@ -14,7 +14,8 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    match Arguments::parse().command.run() {
+    let command = Arguments::parse().command;
+    match release_helper::interrupt::clean_up_on_interrupt().and_then(|()| command.run()) {
         Ok(verdict) => verdict.into(),
         Err(error) => {
             release_helper::error::report(&error);

@@ -1,0 +1,54 @@
+//! `build`: the artifacts of the source tree, into a directory.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::Verdict;
+use crate::build::{Backend, cargo, nix};
+use crate::contract::Contract;
+use crate::interrupt::Scratch;
+use crate::output::{self, Table};
+use crate::toolchain::Toolchain;
+use crate::{files, source};
+
+#[derive(clap::Args)]
+pub struct Build {
+    /// The platforms to build [default: all]
+    #[arg(value_name = "PLATFORM")]
+    platforms: Vec<String>,
+    /// What builds them
+    #[arg(long, value_enum, default_value = "cargo")]
+    backend: Backend,
+    /// Where to put the artifacts
+    #[arg(long, value_name = "DIR", default_value = "dist")]
+    out: PathBuf,
+    /// The source tree [default: the one around the current directory]
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
+}
+
+impl Build {
+    pub fn run(&self) -> Result<Verdict> {
+        let root = source::root(self.root.as_deref())?;
+        let contract = Contract::of_tree(&root)?;
+        let platforms = contract.select(&self.platforms)?;
+        files::create_dir(&self.out)?;
+        let scratch = Scratch::new()?;
+        let artifacts = match self.backend {
+            Backend::Nix => nix::build(&platforms, &root, scratch.path(), &nix::Demands::default())?,
+            Backend::Cargo => {
+                let toolchain = Toolchain::of_tree(&root)?;
+                toolchain.ensure_targets(&platforms)?;
+                cargo::build(&toolchain, &contract, &platforms, &root, scratch.path(), &cargo::Surroundings::default())?
+            }
+        };
+        let mut table = Table::new(["platform", "size", "sha256"]);
+        for artifact in &artifacts {
+            files::write_executable(&self.out.join(&artifact.asset), &artifact.bytes)?;
+            table.row([artifact.platform.clone(), artifact.bytes.len().to_string(), artifact.sha256.clone()]);
+        }
+        output::print(table)?;
+        Ok(Verdict::Yes)
+    }
+}

@@ -1,0 +1,61 @@
+//! `finalize`: a complete draft becomes a release.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::Verdict;
+use crate::contract::Contract;
+use crate::output::{print, print_json, step};
+use crate::releases::{self, Expectation, Sums, runner};
+
+/// Demands exactly the contract's assets, checks their bytes, adds the sums, publishes, reads back.
+#[derive(clap::Args)]
+pub struct Finalize {
+    /// The release's number, from `draft`
+    #[arg(long, value_name = "N")]
+    release_id: u64,
+    /// Digests recorded by the builders: what `upload` printed
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    records: Vec<PathBuf>,
+    /// Demand an attestation beside every artifact
+    #[arg(long)]
+    attested: bool,
+    /// Do not mark it as the latest release
+    #[arg(long)]
+    not_latest: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    remote: runner::Remote,
+}
+
+impl Finalize {
+    pub fn run(&self) -> Result<Verdict> {
+        let client = self.remote.client()?;
+        let contract = Contract::embedded()?;
+        let mut records = Sums::default();
+        for path in &self.records {
+            records.merge(&Sums::read(path)?)?;
+        }
+        let mut expected = Expectation { latest: !self.not_latest, ..Expectation::of(&contract, records) };
+        if self.attested {
+            expected.names.extend(contract.attestations());
+        }
+        let finalized = releases::finalize(&client, self.release_id, &expected)?;
+        let how = if finalized.published_now { "published" } else { "was published already, and is as it must be" };
+        step(format_args!("{} {how}: {} ({} requests)", finalized.tag, finalized.url, client.requests()));
+        runner::output("url", &finalized.url)?;
+        runner::summary(&format!("[{}]({}) {how}.\n\n```\n{}```\n\n", finalized.tag, finalized.url, finalized.sums))?;
+        if self.json {
+            let sums: std::collections::BTreeMap<_, _> = finalized.sums.iter().collect();
+            print_json(&serde_json::json!({
+                "tag": finalized.tag, "url": finalized.url, "published_now": finalized.published_now, "sha256": sums,
+            }))?;
+        } else {
+            print(&finalized.sums)?;
+        }
+        Ok(Verdict::Yes)
+    }
+}

@@ -1,0 +1,78 @@
+//! `serve-releases`: a release server for rehearsals.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::Verdict;
+use crate::output::{print, step};
+use crate::server::{self, Options, Plan, Tag};
+
+const FAULTS_HELP: &str = "\
+A faults file names traps by operation and count, or draws them at random from a seed:
+
+  [[fault]]
+  operation = \"upload-release-asset\"   # GitHub's operation ids; any operation if left out
+  kind = \"lost-answer\"
+  skip = 1                             # so many requests pass before
+  count = 2                            # so many fail
+  seconds = 5                          # for lag and for limits
+
+  [random]
+  seed = 7
+  rate = 0.2                           # the share of requests that fail
+  kinds = [\"lag\", \"cut-after\"]         # any kind if left out
+
+Kinds: server-error bad-gateway unavailable request-timeout lost-answer cut-before cut-after cut-middle stall starter
+secondary-limit too-many-requests primary-limit forbidden unauthorized not-found lag null-digest html corrupt echo-token half-json";
+
+/// Serves GitHub's REST API of releases from a directory, with a page for the browser. Prints its address for
+/// GITHUB_API_URL.
+#[derive(clap::Args)]
+#[command(after_help = FAULTS_HELP)]
+pub struct ServeReleases {
+    /// Where the releases are kept; a kill at any moment loses no acknowledged write
+    #[arg(long, value_name = "DIR", default_value = "releases")]
+    directory: PathBuf,
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    listen: String,
+    /// The repository that is served
+    #[arg(long, value_name = "OWNER/NAME", env = "GITHUB_REPOSITORY", default_value = server::REPOSITORY)]
+    repo: String,
+    /// A tag of the repository; with =MESSAGE an annotated one
+    #[arg(long = "tag", value_name = "TAG[=MESSAGE]")]
+    tags: Vec<String>,
+    /// Lock releases when they are published
+    #[arg(long)]
+    immutable: bool,
+    /// Serve the bytes of assets without a redirect to another host
+    #[arg(long)]
+    direct_downloads: bool,
+    /// What goes wrong, and when
+    #[arg(long, value_name = "FILE")]
+    faults: Option<PathBuf>,
+}
+
+impl ServeReleases {
+    pub fn run(&self) -> Result<Verdict> {
+        let tags = self.tags.iter().map(|tag| match tag.split_once('=') {
+            Some((name, message)) => Tag::annotated(name, message),
+            None => Tag::lightweight(tag),
+        });
+        let running = server::start(Options {
+            address: self.listen.clone(),
+            repository: self.repo.clone(),
+            token: std::env::var("GITHUB_TOKEN").ok().filter(|token| !token.is_empty()),
+            tags: tags.collect(),
+            immutable: self.immutable,
+            direct_downloads: self.direct_downloads,
+            faults: self.faults.as_deref().map(Plan::read).transpose()?.unwrap_or_default(),
+            ..Options::new(&self.directory)
+        })?;
+        step(format_args!("serving {} from {}; look at {}", self.repo, self.directory.display(), running.page()));
+        print(format_args!("{}\n", running.url()))?;
+        running.wait();
+        Ok(Verdict::Yes)
+    }
+}

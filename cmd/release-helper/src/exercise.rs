@@ -1,0 +1,218 @@
+//! Runs a finished artifact: its version, libraries that must load, and one that must not.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
+
+use crate::contract::{Libc, Platform};
+use crate::process::{Call, Outcome};
+
+mod container;
+mod quarantine;
+
+pub use container::in_container;
+pub use quarantine::quarantined;
+
+/// Sonames that are on nearly every machine. Those that are found must load.
+const LIBRARIES: [&str; 10] = [
+    "libz.so.1",
+    "libssl.so.3",
+    "libcrypto.so.3",
+    "libstdc++.so.6",
+    "libgcc_s.so.1",
+    "libm.so.6",
+    "liblzma.so.5",
+    "libbz2.so.1.0",
+    "libzstd.so.1",
+    "libexpat.so.1",
+];
+
+/// Where a libc for a foreign machine may be installed: as the system's own, or as Debian's cross packages do.
+const ROOTS: [&str; 3] = ["/", "/usr/aarch64-linux-gnu", "/usr/x86_64-linux-gnu"];
+/// Where the tests of tsuku-dltest keep theirs, in the source tree (`cmd/tsuku-dltest/tests/fetch-libraries`).
+const TEST_ROOTS: [&str; 2] = ["target/dltest-libraries/arm64-glibc", "target/dltest-libraries/arm64-musl"];
+
+/// How far an artifact could be tried on this machine.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Trial {
+    /// It told its version, loaded so many real libraries and refused a missing one.
+    Ran {
+        /// The emulator it ran under, if any.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        under: Option<String>,
+        /// How many libraries it loaded.
+        libraries: usize,
+    },
+    /// It told its version; there is nothing here to load libraries with.
+    VersionOnly {
+        /// What is missing.
+        missing: String,
+    },
+    /// This machine cannot run it.
+    NotRunHere {
+        /// What is missing.
+        missing: String,
+    },
+}
+
+impl fmt::Display for Trial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ran { under: None, libraries } => write!(f, "ran, loaded {libraries}"),
+            Self::Ran { under: Some(emulator), libraries } => write!(f, "{emulator}, loaded {libraries}"),
+            Self::VersionOnly { missing } => write!(f, "version only: no {missing}"),
+            Self::NotRunHere { missing } => write!(f, "not run here: no {missing}"),
+        }
+    }
+}
+
+/// One answer of `tsuku-dltest`.
+#[derive(Deserialize)]
+struct Answer {
+    path: String,
+    ok: bool,
+    #[serde(default)]
+    error: String,
+}
+
+/// Runs the artifact of `platform` at `path`, which must be of the given version. An error says what it did wrong.
+/// Emulators find foreign libcs in the system and in those that the tests of the source `tree` fetched.
+pub fn exercise(platform: &Platform, version: &str, path: &Path, tree: Option<&Path>) -> Result<Trial> {
+    let start = match Start::find(platform, tree) {
+        Ok(start) => start,
+        Err(missing) => return Ok(Trial::NotRunHere { missing }),
+    };
+    let run = |arguments: &[&str]| start.run(path, arguments);
+    tells_its_version(path, version, run)?;
+    let libraries = match start.libraries(platform) {
+        Ok(libraries) => libraries,
+        Err(missing) => return Ok(Trial::VersionOnly { missing }),
+    };
+    loads(path, &libraries, run)?;
+    Ok(Trial::Ran { under: start.emulator, libraries: libraries.len() })
+}
+
+/// Demands that the artifact at `path`, started by `run`, says on stderr that it is of the given version.
+fn tells_its_version(path: &Path, version: &str, run: impl Fn(&[&str]) -> Result<Outcome>) -> Result<()> {
+    let told = run(&["--version"])?;
+    let expected = format!("tsuku-dltest v{version}\n");
+    ensure!(
+        told.status.success() && told.stderr == expected.as_bytes() && told.stdout.is_empty(),
+        "{} --version said {:?} ({}), not {expected:?} on stderr",
+        path.display(),
+        String::from_utf8_lossy(&told.stderr),
+        told.status
+    );
+    Ok(())
+}
+
+/// Demands that the artifact at `path`, started by `run`, loads all of `libraries` and not one that is missing.
+fn loads(path: &Path, libraries: &[String], run: impl Fn(&[&str]) -> Result<Outcome>) -> Result<()> {
+    let absent = "/nonexistent/libabsent.so".to_owned();
+    let asked: Vec<&str> = libraries.iter().chain([&absent]).map(String::as_str).collect();
+    let outcome = run(&asked)?;
+    let answers: Vec<Answer> = serde_json::from_slice(&outcome.stdout)
+        .with_context(|| format!("{} printed no JSON ({})", path.display(), outcome.status))?;
+    let order: Vec<&str> = answers.iter().map(|answer| answer.path.as_str()).collect();
+    ensure!(order == asked, "{} answered for {order:?}, not for {asked:?}", path.display());
+    for answer in &answers {
+        ensure!(
+            answer.ok == (answer.path != absent),
+            "{} says of {}: ok is {}, {}",
+            path.display(),
+            answer.path,
+            answer.ok,
+            answer.error
+        );
+    }
+    ensure!(outcome.status.code() == Some(1), "{} ended with {}, not 1", path.display(), outcome.status);
+    Ok(())
+}
+
+/// How to start programs of a platform here.
+struct Start {
+    emulator: Option<String>,
+    /// The root folder that holds the platform's loader, if there is one.
+    root: Option<PathBuf>,
+}
+
+impl Start {
+    fn find(platform: &Platform, tree: Option<&Path>) -> Result<Self, String> {
+        let (machine, os) = platform.nix_system.split_once('-').unwrap_or_default();
+        if os != std::env::consts::OS.replace("macos", "darwin") {
+            return Err(format!("{os} machine"));
+        }
+        let loader = platform.interpreter.as_deref().or(platform.loader.as_deref()).unwrap_or_default();
+        let roots = ROOTS.iter().map(PathBuf::from);
+        let test_roots = tree.into_iter().flat_map(|tree| TEST_ROOTS.map(|root| tree.join(root)));
+        let root = roots.chain(test_roots).find(|root| root.join(loader.trim_start_matches('/')).exists());
+        let emulator = (machine != std::env::consts::ARCH).then(|| format!("qemu-{machine}"));
+        if let Some(emulator) = emulator.as_deref().filter(|emulator| !on_path(emulator)) {
+            return Err(emulator.to_owned());
+        }
+        if root.is_none() && platform.interpreter.is_some() {
+            return Err(loader.to_owned());
+        }
+        Ok(Self { emulator, root })
+    }
+
+    /// Real libraries of the platform, or what is missing to load any.
+    fn libraries(&self, platform: &Platform) -> Result<Vec<String>, String> {
+        if platform.is_darwin() {
+            // They live in dyld's shared cache; there are no files to look for.
+            return Ok(vec!["/usr/lib/libz.1.dylib".to_owned(), "/usr/lib/libc++.1.dylib".to_owned()]);
+        }
+        let loader = platform.interpreter.as_deref().or(platform.loader.as_deref()).unwrap_or_default();
+        let root = self.root.as_deref().ok_or_else(|| loader.to_owned())?;
+        let machine = platform.nix_system.split('-').next().unwrap_or_default();
+        let mut directories = vec![format!("lib/{machine}-linux-gnu"), format!("usr/lib/{machine}-linux-gnu")];
+        if platform.libc == Libc::Musl {
+            // Libraries made for glibc are no fair test of a musl system.
+            directories = vec![format!("lib/{machine}-linux-musl"), format!("usr/lib/{machine}-linux-musl")];
+        }
+        if root != Path::new("/") || !root.join(&directories[0]).is_dir() {
+            directories.extend(["lib64", "usr/lib64", "lib", "usr/lib"].map(str::to_owned));
+        }
+        let mut found: Vec<String> = LIBRARIES
+            .iter()
+            .filter_map(|name| {
+                directories.iter().map(|directory| root.join(directory).join(name)).find(|path| path.exists())
+            })
+            .map(|path| path.to_string_lossy().into_owned())
+            .collect();
+        if platform.libc == Libc::Musl {
+            // musl's loader is its libc too, and a shared library like any other.
+            found.push(root.join(loader.trim_start_matches('/')).to_string_lossy().into_owned());
+        }
+        if found.is_empty() { Err("library of this platform".to_owned()) } else { Ok(found) }
+    }
+
+    /// Runs `program`, foreign code just downloaded, without anything of our environment: no token reaches it.
+    fn run(&self, program: &Path, arguments: &[&str]) -> Result<Outcome> {
+        let mut command = match &self.emulator {
+            Some(emulator) => {
+                let mut command = Command::new(emulator);
+                if let Some(root) = &self.root {
+                    command.arg("-L").arg(root);
+                }
+                command.arg(program);
+                command
+            }
+            None => Command::new(program),
+        };
+        command.args(arguments).env_clear();
+        if let Some(path) = std::env::var_os("PATH") {
+            command.env("PATH", path);
+        }
+        Call::new(command).outcome()
+    }
+}
+
+fn on_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
+}

@@ -1,0 +1,386 @@
+//! Requests to the REST API: who may see the token, how often a request is tried, how long to wait in between.
+
+use std::io::Read;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, UNIX_EPOCH};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use ureq::http;
+
+use super::clock::{Clock, Machine};
+use super::failure::{Cause, Failure, Waits, clean};
+use crate::error::Hint;
+use crate::output::step;
+
+/// The version of the REST API that this client speaks.
+const API_VERSION: &str = "2022-11-28";
+/// How often a request is sent before its failure stands.
+pub(super) const ATTEMPTS: u32 = 5;
+/// A limit that lasts longer is left to a person.
+const LONGEST_WAIT: Duration = Duration::from_secs(600);
+/// Waits while GitHub's answers lag behind its state: drafts and assets have been missing from lists for 23 s, and
+/// lists may be cached for 60 s.
+pub(super) const LAG: [u64; 6] = [1, 2, 4, 8, 16, 32];
+/// A JSON answer may be this long: a page of 100 releases with all their assets fits.
+const MAX_JSON: u64 = 64 * 1024 * 1024;
+
+/// A client of one repository's releases.
+pub struct Client {
+    agent: ureq::Agent,
+    /// `https://api.github.com`, without a slash at the end.
+    api: String,
+    repository: String,
+    token: Option<String>,
+    pub(super) clock: Arc<dyn Clock>,
+    requests: AtomicU64,
+    /// How many requests may still be sent; see [`Client::stopping_after`].
+    left: AtomicI64,
+    lose_last_answer: bool,
+    report: Report,
+}
+
+/// Says to people what is going on.
+pub type Report = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// What goes along with a request.
+pub(super) enum Payload<'a> {
+    None,
+    Json(Value),
+    Stream(&'a mut dyn Read, u64),
+}
+
+/// A success.
+pub(super) struct Answer {
+    response: http::Response<ureq::Body>,
+    /// For messages.
+    request: String,
+}
+
+impl Client {
+    /// A client for `repository` (`owner/name`) at `api` (`https://api.github.com`), with the token of a job or without.
+    pub fn new(api: &str, repository: &str, token: Option<&str>) -> Result<Self> {
+        let api = api.trim_end_matches('/');
+        let host = authority(api)
+            .with_context(|| format!("{} is not the address of a REST API", clean(api)))
+            .hint("give --api-url as in https://api.github.com")?;
+        let is_local = is_loopback(host);
+        ensure_https(api, is_local)?;
+        let is_name = |part: &str| {
+            !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+        };
+        let is_repository = repository.split('/').count() == 2 && repository.split('/').all(is_name);
+        if !is_repository {
+            return Err(anyhow::anyhow!("{repository:?} is not a repository")).hint("give --repo as in owner/name");
+        }
+        let token = token.map(str::trim).filter(|token| !token.is_empty());
+        if token.is_some_and(|token| !token.bytes().all(|byte| byte.is_ascii_graphic())) {
+            return Err(anyhow::anyhow!("GITHUB_TOKEN is not a token: it has spaces or other characters inside"))
+                .hint("set GITHUB_TOKEN to the token alone");
+        }
+        let mut config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            // Redirects are followed here, so that the token stays where it belongs.
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .max_idle_connections_per_host(8)
+            .user_agent("tsuku-dltest-release-helper")
+            .timeout_connect(Some(Duration::from_secs(20)))
+            .timeout_recv_response(Some(Duration::from_secs(120)))
+            .timeout_per_read(Some(Duration::from_secs(60)))
+            .timeout_per_write(Some(Duration::from_secs(60)));
+        if is_local {
+            config = config.proxy(None);
+        }
+        Ok(Self {
+            agent: config.build().new_agent(),
+            api: api.to_owned(),
+            repository: repository.to_owned(),
+            token: token.map(str::to_owned),
+            clock: Arc::new(Machine),
+            requests: AtomicU64::new(0),
+            left: AtomicI64::new(i64::MAX),
+            lose_last_answer: false,
+            report: Arc::new(|text| step(text)),
+        })
+    }
+
+    /// The same client with another clock.
+    pub fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// The same client, telling its progress to `report` instead of stderr.
+    pub fn with_report(self, report: Report) -> Self {
+        Self { report, ..self }
+    }
+
+    /// The same client, stopped as by a kill after `requests` requests; `lose_last_answer` stops it between the
+    /// last request and its answer. For the fault campaign.
+    pub fn stopping_after(self, requests: u32, lose_last_answer: bool) -> Self {
+        Self { left: AtomicI64::new(i64::from(requests)), lose_last_answer, ..self }
+    }
+
+    pub(super) fn say(&self, text: impl std::fmt::Display) {
+        (self.report)(&text.to_string());
+    }
+
+    /// How many requests were sent, redirects included.
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// `owner/name`
+    pub fn repository(&self) -> &str {
+        &self.repository
+    }
+
+    /// The address of `path` below the repository.
+    pub(super) fn url(&self, path: &str) -> String {
+        format!("{}/repos/{}{path}", self.api, self.repository)
+    }
+
+    /// Whether the token may be sent to `url`: only to the API itself and to the host it takes uploads on.
+    pub(super) fn is_own(&self, url: &str) -> bool {
+        let Some((scheme, _)) = self.api.split_once("://") else { return false };
+        let (Some(own), Some(host)) = (authority(&self.api), authority(url)) else { return false };
+        let uploads = own.strip_prefix("api.").map(|domain| format!("uploads.{domain}"));
+        url.starts_with(&format!("{scheme}://")) && (host == own || Some(host) == uploads.as_deref())
+    }
+
+    /// Sends one request. Redirects are not followed.
+    pub(super) fn send(&self, method: &str, url: &str, accept: &str, payload: Payload<'_>) -> Result<Answer, Failure> {
+        // The query of a foreign address is a signature: never shown.
+        let shown = if self.is_own(url) { url } else { url.split('?').next().unwrap_or_default() };
+        let request = format!("{method} {}", clean(shown.strip_prefix(&self.api).unwrap_or(shown)));
+        let failure = |cause| Failure { request: request.clone(), cause, request_id: None };
+        let left = self.left.fetch_sub(1, Ordering::SeqCst);
+        if left <= 0 {
+            return Err(failure(Cause::Stopped));
+        }
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        let mut builder = http::Request::builder().method(method).uri(url).header("accept", accept);
+        if self.is_own(url) {
+            builder = builder.header("x-github-api-version", API_VERSION);
+            if let Some(token) = &self.token {
+                builder = builder.header("authorization", format!("Bearer {token}"));
+            }
+        }
+        let network = |error: &dyn std::fmt::Display| failure(Cause::Network(self.redact(&clean(&error.to_string()))));
+        let outcome = match payload {
+            Payload::None => builder.body(()).map(|request| self.agent.run(request)),
+            Payload::Json(value) => builder
+                .header("content-type", "application/json")
+                .body(value.to_string())
+                .map(|request| self.agent.run(request)),
+            Payload::Stream(reader, length) => builder
+                .header("content-type", "application/octet-stream")
+                .header("content-length", length)
+                .body(ureq::SendBody::from_reader(reader))
+                .map(|request| self.agent.run(request)),
+        };
+        let mut response = outcome.map_err(|error| network(&error))?.map_err(|error| network(&error))?;
+        if left == 1 && self.lose_last_answer {
+            return Err(failure(Cause::Stopped));
+        }
+        let status = response.status().as_u16();
+        if (200..300).contains(&status) || status == 302 {
+            return Ok(Answer { response, request });
+        }
+        let request_id = header(&response, "x-github-request-id").map(clean);
+        let number = |name| header(&response, name).and_then(|value| value.parse::<u64>().ok());
+        let waits = Waits {
+            retry_after: number("retry-after"),
+            remaining: number("x-ratelimit-remaining"),
+            until_reset: number("x-ratelimit-reset").map(|reset| {
+                let reset = UNIX_EPOCH.checked_add(Duration::from_secs(reset)).unwrap_or(UNIX_EPOCH);
+                reset.duration_since(self.clock.now()).unwrap_or_default()
+            }),
+        };
+        let body = response.body_mut().with_config().limit(1024 * 1024).read_to_vec().unwrap_or_default();
+        let body = self.redact(&String::from_utf8_lossy(&body));
+        Err(Failure { request, cause: Cause::of_answer(status, body.as_bytes(), &waits), request_id })
+    }
+
+    /// Sends one request for JSON.
+    pub(super) fn json<T: DeserializeOwned>(
+        &self,
+        method: &str,
+        url: &str,
+        payload: Payload<'_>,
+    ) -> Result<T, Failure> {
+        self.send(method, url, "application/vnd.github+json", payload)?.json()
+    }
+
+    /// Tries `attempt` until it succeeds, is refused, or has failed [`ATTEMPTS`] times.
+    pub(super) fn retry<T>(&self, mut attempt: impl FnMut() -> Result<T, Failure>) -> Result<T, Failure> {
+        let mut failures = 0;
+        loop {
+            match attempt() {
+                Err(failure) if failure.is_temporary() => {
+                    failures += 1;
+                    self.pause(failures, failure)?;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// Waits after the `failures`-th failure in a row, or gives it back if it must stand.
+    pub(super) fn pause(&self, failures: u32, failure: Failure) -> Result<(), Failure> {
+        let asked = failure.wait().unwrap_or_default();
+        if !failure.is_temporary() || failures >= ATTEMPTS || asked > LONGEST_WAIT {
+            return Err(failure);
+        }
+        // Exponential, and jitter on top of what the server asks: clients that failed together come back apart.
+        let backoff = Duration::from_secs(1 << failures.min(6)).mul_f64(0.5 + 0.5 * self.clock.chance());
+        let wait = if asked.is_zero() { backoff } else { asked + backoff.min(Duration::from_secs(2)) };
+        self.say(format_args!("{failure}; trying again in {} s", wait.as_secs().max(1)));
+        self.clock.sleep(wait);
+        Ok(())
+    }
+
+    /// Takes the token out of a text that a server sent or caused.
+    fn redact(&self, text: &str) -> String {
+        self.token.as_ref().map_or_else(|| text.to_owned(), |token| text.replace(token.as_str(), "***"))
+    }
+}
+
+impl std::fmt::Debug for Client {
+    /// Without the token.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("api", &self.api).field("repository", &self.repository).finish_non_exhaustive()
+    }
+}
+
+impl Answer {
+    pub(super) fn status(&self) -> u16 {
+        self.response.status().as_u16()
+    }
+
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        header(&self.response, name)
+    }
+
+    /// The JSON in the answer. Half an answer counts as none.
+    pub(super) fn json<T: DeserializeOwned>(mut self) -> Result<T, Failure> {
+        let bytes = self.response.body_mut().with_config().limit(MAX_JSON).read_to_vec();
+        let parsed = bytes.map_err(|error| error.to_string()).and_then(|bytes| {
+            serde_json::from_slice(&bytes).map_err(|error| format!("not the expected JSON: {error}"))
+        });
+        let request = self.request;
+        parsed.map_err(|reason| Failure { request, cause: Cause::Network(clean(&reason)), request_id: None })
+    }
+
+    /// The bytes of the answer, to be streamed.
+    pub(super) fn into_reader(self) -> impl Read {
+        self.response.into_body().into_reader()
+    }
+
+    /// A failure of this request.
+    pub(super) fn failure(&self, cause: Cause) -> Failure {
+        Failure { request: self.request.clone(), cause, request_id: self.header("x-github-request-id").map(clean) }
+    }
+}
+
+/// Percent-encodes a part of a path or query; `+` too, which a server would take for a space.
+pub(super) fn encode(text: &str) -> String {
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded += &format!("%{byte:02X}");
+        }
+    }
+    encoded
+}
+
+fn header<'a>(response: &'a http::Response<ureq::Body>, name: &str) -> Option<&'a str> {
+    response.headers().get(name).and_then(|value| value.to_str().ok())
+}
+
+/// Host and port of `url`; nothing that could be read in two ways.
+fn authority(url: &str) -> Option<&str> {
+    let (scheme, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let is_plain = authority.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte));
+    (["http", "https"].contains(&scheme) && !authority.is_empty() && is_plain).then_some(authority)
+}
+
+fn is_loopback(authority: &str) -> bool {
+    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+    host == "localhost" || host == "[::1]" || host.parse::<std::net::Ipv4Addr>().is_ok_and(|host| host.is_loopback())
+}
+
+fn ensure_https(api: &str, is_local: bool) -> Result<()> {
+    let check = || -> Result<()> {
+        ensure!(is_local || api.starts_with("https://"), "{api} would send the token in the clear");
+        Ok(())
+    };
+    check().hint("use https; plain http is for servers on this machine")
+}
+
+/// Stops with the ids of releases that should not be there.
+pub(super) fn refuse_ambiguous(tag: &str, ids: &[u64]) -> Result<()> {
+    let ids: Vec<String> = ids.iter().map(u64::to_string).collect();
+    let check = || -> Result<()> { bail!("several releases have the tag {tag}: {}", ids.join(", ")) };
+    check().hint("nothing was changed; delete all but one (say with `gh api -X DELETE repos/OWNER/NAME/releases/ID`), then run this again")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(api: &str) -> Client {
+        Client::new(api, "o/r", Some("ghs_secret")).unwrap()
+    }
+
+    #[test]
+    fn the_token_goes_to_the_api_and_its_upload_host_and_nowhere_else() {
+        let client = client("https://api.github.com");
+        for own in ["https://api.github.com/x", "https://uploads.github.com/x?name=a"] {
+            assert!(client.is_own(own), "{own}");
+        }
+        for foreign in [
+            "http://api.github.com/x",
+            "https://api.github.com.evil.example/x",
+            "https://api.github.com@evil.example/x",
+            "https://evil.example/https://api.github.com/",
+            "https://api.github.com:8443/x",
+            "https://release-assets.githubusercontent.com/x",
+            "https://uploads.evil.example",
+            "//api.github.com/x",
+            "",
+        ] {
+            assert!(!client.is_own(foreign), "{foreign}");
+        }
+    }
+
+    #[test]
+    fn plain_http_is_for_this_machine_only() {
+        assert!(Client::new("http://127.0.0.1:8080", "o/r", None).is_ok());
+        let error = Client::new("http://example.com", "o/r", None).unwrap_err();
+        assert_eq!(format!("{error:#}"), "http://example.com would send the token in the clear");
+    }
+
+    #[test]
+    fn a_repository_is_an_owner_and_a_name() {
+        for wrong in ["r", "a/b/c", "/r", "o/", "o/r?x"] {
+            assert!(Client::new("https://api.github.com", wrong, None).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_token_shows_in_no_description_of_the_client() {
+        assert!(!format!("{:?}", client("https://api.github.com")).contains("secret"));
+        assert_eq!(client("https://api.github.com").redact("Bearer ghs_secret!"), "Bearer ***!");
+    }
+
+    #[test]
+    fn a_plus_is_encoded() {
+        assert_eq!(encode("a+b c/d"), "a%2Bb%20c%2Fd");
+    }
+}

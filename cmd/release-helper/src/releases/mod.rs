@@ -1,0 +1,47 @@
+//! Releases on GitHub, made so that every step can be repeated: a run that was cut off anywhere is continued by
+//! running the same command again. The traps behind each rule are listed, with evidence, in issue 5.
+//!
+//! One draft per tag (the oldest release with the tag is *the* release); assets are compared by size and digest and
+//! replaced on drafts only; publishing is the last write and happens only when the exact set is there.
+
+mod api;
+mod client;
+pub mod clock;
+mod download;
+mod draft;
+mod failure;
+mod finalize;
+mod progress;
+pub mod runner;
+mod sums;
+mod upload;
+
+pub use api::{Asset, Release};
+pub use client::{Client, Report};
+pub use download::{Downloaded, download};
+pub use draft::{Draft, State, draft};
+pub use failure::{Cause, Failure};
+pub use finalize::{Expectation, Finalized, finalize};
+pub use sums::{Sums, digest_of_file};
+pub use upload::{Check, Outcome, Rules, Uploaded, upload};
+
+use anyhow::Result;
+
+use crate::error::Hint;
+
+/// Turns failures into errors that say what state the release is in and which command continues.
+trait Explain<T> {
+    /// `state` is what the release is like now, `next` the command that continues.
+    fn explain(self, state: impl std::fmt::Display, next: impl std::fmt::Display) -> Result<T>;
+}
+
+impl<T> Explain<T> for Result<T, Failure> {
+    fn explain(self, state: impl std::fmt::Display, next: impl std::fmt::Display) -> Result<T> {
+        self.or_else(|failure| {
+            let advice = failure.advice().map(|advice| format!("{advice}; then ")).unwrap_or_default();
+            let wait = failure.wait().map(|wait| format!("wait {} s, then ", wait.as_secs())).unwrap_or_default();
+            let hint = format!("{advice}{wait}run {next} again: what is done already is kept");
+            Err(anyhow::Error::new(failure).context(state.to_string())).hint(hint)
+        })
+    }
+}

@@ -1,0 +1,106 @@
+//! Pages to look at in a browser: the releases, their assets and digests, and the log of requests.
+
+use super::http::Response;
+use super::routes::Operation;
+use super::serve::{Call, Entry};
+use super::shapes::place;
+use super::store::Release;
+
+const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:70em;margin:2em auto;padding:0 1em;color:#1f2328}\
+table{border-collapse:collapse;width:100%;margin:1em 0}td,th{padding:.3em .6em;border-bottom:1px solid #d1d9e0;text-align:left;vertical-align:top}\
+td.number{text-align:right}code{font:12px ui-monospace,monospace;word-break:break-all}.label{border-radius:1em;padding:.1em .6em;\
+font-size:12px;border:1px solid}.draft{color:#9a6700}.published{color:#1a7f37}.starter,.failed{color:#cf222e}pre{white-space:pre-wrap}\
+.log{font-size:13px}.log td{padding:.1em .6em}@media(prefers-color-scheme:dark){body{background:#0d1117;color:#e6edf3}a{color:#4493f8}td,th{border-color:#3d444d}}";
+
+/// A page is for the person who runs the server: unlike the API it shows drafts to everybody.
+pub(super) fn page(call: &Call<'_>) -> Response {
+    let releases = call.server.store.releases(call.server.clock.now(), std::time::Duration::ZERO);
+    let wanted = |release: &&std::sync::Arc<Release>| {
+        call.route.name.is_empty() || place(release) == call.route.name || release.tag == call.route.name
+    };
+    let shown: Vec<_> = releases.values().rev().filter(wanted).collect();
+    let mut text = String::new();
+    for release in &shown {
+        text += &section(call, release);
+    }
+    if shown.is_empty() {
+        text += "<p>No release here yet.</p>";
+    }
+    text += &log(&call.server.log.entries());
+    let title = escape(&format!("Releases · {}", call.server.repository));
+    let html = format!(
+        "<!DOCTYPE html><html lang=en><head><meta charset=utf-8><title>{title}</title><style>{STYLE}</style></head>\
+         <body><h1><a href=\"/{0}/releases\">{title}</a></h1>{text}</body></html>",
+        escape(&call.server.repository)
+    );
+    Response::bytes(200, "text/html; charset=utf-8", html.into_bytes())
+}
+
+fn section(call: &Call<'_>, release: &Release) -> String {
+    let repository = escape(&call.server.repository);
+    let mut labels = vec![if release.draft { ("draft", "Draft") } else { ("published", "Published") }];
+    for (holds, label) in
+        [(release.prerelease, "Pre-release"), (release.latest, "Latest"), (release.immutable, "Immutable")]
+    {
+        if holds {
+            labels.push(("published", label));
+        }
+    }
+    let labels: String =
+        labels.iter().map(|(class, label)| format!(" <span class=\"label {class}\">{label}</span>")).collect();
+    let mut rows = String::new();
+    for asset in &release.assets {
+        let name = escape(&asset.name);
+        let link = if release.draft {
+            name.clone()
+        } else {
+            format!("<a href=\"/{repository}/releases/download/{}/{name}\">{name}</a>", escape(&release.tag))
+        };
+        rows += &format!(
+            "<tr><td>{link}</td><td class=number>{}</td><td><code>{}</code></td><td class=\"{state}\">{state}</td></tr>",
+            asset.size,
+            escape(asset.digest.as_deref().unwrap_or("–")),
+            state = escape(&asset.state),
+        );
+    }
+    format!(
+        "<h2 id=\"{id}\"><a href=\"/{repository}/releases/tag/{place}\">{title}</a>{labels}</h2>\
+         <p>tag <code>{tag}</code> · release {id} · created {created} · published {published}</p><pre>{body}</pre>\
+         <table><tr><th>asset</th><th>bytes</th><th>digest</th><th>state</th></tr>{rows}</table>",
+        id = release.id,
+        place = escape(&place(release)),
+        title = escape(release.name.as_deref().unwrap_or(&release.tag)),
+        tag = escape(&release.tag),
+        created = escape(&release.created_at),
+        published = escape(release.published_at.as_deref().unwrap_or("not yet")),
+        body = escape(release.body.as_deref().unwrap_or("")),
+    )
+}
+
+fn log(entries: &[Entry]) -> String {
+    let rows: String = entries
+        .iter()
+        .rev()
+        .filter(|entry| entry.operation != Operation::Page)
+        .take(200)
+        .map(|entry| {
+            let class = if entry.status == 0 || entry.status >= 400 { "failed" } else { "" };
+            let status = if entry.status == 0 { "cut".to_owned() } else { entry.status.to_string() };
+            format!(
+                "<tr><td>{}</td><td>{}</td><td><code>{}</code></td><td class=\"{class}\">{status}</td><td>{}</td></tr>",
+                escape(&entry.time),
+                escape(&entry.method),
+                escape(&entry.path),
+                escape(entry.fault.as_deref().unwrap_or("")),
+            )
+        })
+        .collect();
+    format!(
+        "<h2>Requests, newest first</h2><table class=log><tr><th>time</th><th>method</th><th>path</th>\
+         <th>status</th><th>fault</th></tr>{rows}</table>"
+    )
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}

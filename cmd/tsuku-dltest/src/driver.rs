@@ -1,0 +1,307 @@
+//! Starts the children, waits for them, and reports in the order of the paths.
+
+use core::ffi::CStr;
+
+use crate::args::{Options, Word, Words};
+use crate::json::{self, Sink};
+use crate::output::Output;
+use crate::sys::{self, Arguments, Ending, Errno, Phase, Slots, Streams};
+use crate::{NO_ANSWER, failure};
+
+/// Libraries between the first one not reported yet and the last one started. One slot for each.
+const WINDOW: usize = Slots::COUNT;
+/// Default time for one library, in milliseconds: two that hang fit into the five seconds tsuku gives a batch.
+const TIMEOUT: u32 = 2000;
+/// Nanoseconds in a millisecond.
+const MILLISECOND: u64 = 1_000_000;
+/// A killed child that has not ended after this long (it waits for a dead network disk, say) is left behind.
+const PATIENCE: u64 = 1000 * MILLISECOND;
+
+/// How a library's child ended.
+#[derive(Clone, Copy)]
+enum Outcome {
+    /// By itself, or by a signal or stop: its phase says in the midst of what.
+    Ended(Ending),
+    /// Killed by us at its deadline.
+    TimedOut,
+    /// It never began.
+    NotStarted(Errno),
+}
+
+#[derive(Clone, Copy)]
+enum State {
+    /// Until the deadline.
+    Running,
+    /// Killed by us, for a reason; not gone yet.
+    Killed(Outcome),
+    Done(Outcome),
+}
+
+#[derive(Clone, Copy)]
+struct Library {
+    path: &'static CStr,
+    pid: i32,
+    slot: u8,
+    state: State,
+    /// Monotonic nanoseconds.
+    deadline: u64,
+}
+
+struct Driver {
+    streams: Streams,
+    slots: Slots,
+    libraries: [Library; WINDOW],
+    /// Numbers of the next library to report and the next one to start.
+    reported: usize,
+    started: usize,
+    running: u32,
+    /// One bit for each slot.
+    free: u64,
+    timeout: u32,
+    lines: bool,
+    all_loaded: bool,
+    complete: bool,
+    output: Output,
+}
+
+/// Loads what the command line asks for; the exit status.
+pub(crate) fn run(options: Options, arguments: Arguments) -> i32 {
+    let list = match options.stdin.then(sys::read_stdin).transpose() {
+        Ok(list) => list,
+        Err(error) => return failure(sys::STDERR, "standard input", error),
+    };
+    let slots = match Slots::new() {
+        Ok(slots) => slots,
+        Err(error) => return failure(sys::STDERR, "shared memory", error),
+    };
+    let streams = match sys::take_over() {
+        Ok(streams) => streams,
+        Err(error) => return failure(sys::STDERR, "standard streams", error),
+    };
+    let jobs = options.jobs.unwrap_or_else(sys::processors);
+    let nothing = Library { path: c"", pid: 0, slot: 0, state: State::Running, deadline: 0 };
+    let mut driver = Driver {
+        output: Output::new(streams.out),
+        streams,
+        slots,
+        libraries: [nothing; WINDOW],
+        reported: 0,
+        started: 0,
+        running: 0,
+        free: u64::MAX,
+        timeout: options.timeout.unwrap_or(TIMEOUT),
+        lines: options.lines,
+        all_loaded: true,
+        complete: true,
+    };
+    match list {
+        Some(list) => driver.serve(list.paths(), jobs),
+        None => {
+            let path = |word| if let Word::Path(path) = word { Some(path) } else { None };
+            driver.serve(Words::new(arguments).filter_map(path), jobs);
+        }
+    }
+    driver.finish()
+}
+
+impl Driver {
+    fn serve(&mut self, mut paths: impl Iterator<Item = &'static CStr>, jobs: u32) {
+        if !self.lines {
+            self.output.put(b"[");
+        }
+        let mut next = paths.next();
+        while next.is_some() || self.reported < self.started {
+            while self.running < jobs
+                && self.started - self.reported < WINDOW
+                && let Some(path) = next
+                && self.start(path)
+            {
+                next = paths.next();
+            }
+            self.report();
+            if self.running > 0 {
+                self.wait();
+            }
+        }
+    }
+
+    /// Starts a child for `path`; false if that has to wait until another one has ended.
+    fn start(&mut self, path: &'static CStr) -> bool {
+        let slot = self.free.trailing_zeros() as usize;
+        let started = if slot < WINDOW {
+            self.slots.arm(slot);
+            sys::start(&self.slots, slot, path, &self.streams, self.timeout)
+        } else {
+            Err(Errno::AGAIN)
+        };
+        let (pid, state) = match started {
+            Ok(pid) => (pid, State::Running),
+            Err(_) if self.running > 0 => return false,
+            Err(error) => (0, State::Done(Outcome::NotStarted(error))),
+        };
+        if pid != 0 {
+            self.running += 1;
+            self.free &= !(1 << slot);
+        }
+        let deadline = sys::now() + u64::from(self.timeout) * MILLISECOND;
+        self.libraries[self.started % WINDOW] = Library { path, pid, slot: slot as u8, state, deadline };
+        self.started += 1;
+        true
+    }
+
+    /// Sleeps until a child ends or a deadline passes, and notes what happened.
+    fn wait(&mut self) {
+        let now = sys::now();
+        let mut next = u64::MAX;
+        for number in self.reported..self.started {
+            let library = &mut self.libraries[number % WINDOW];
+            if matches!(library.state, State::Done(_)) {
+                continue;
+            }
+            if library.deadline <= now {
+                match library.state {
+                    State::Killed(outcome) => {
+                        library.state = State::Done(outcome);
+                        self.running -= 1;
+                        // Its slot is not free again: the child may still write to it.
+                        library.pid = 0;
+                        continue;
+                    }
+                    _ => {
+                        sys::kill(library.pid);
+                        library.state = State::Killed(Outcome::TimedOut);
+                        library.deadline = now + PATIENCE;
+                    }
+                }
+            }
+            next = next.min(library.deadline - now);
+        }
+        if self.running == 0 {
+            return;
+        }
+        sys::sleep(next);
+        while self.running > 0
+            && let Some((pid, ending)) = sys::next_ending()
+        {
+            self.note(pid, ending);
+        }
+    }
+
+    fn note(&mut self, pid: i32, ending: Ending) {
+        // Any other process is one that a library left behind and that came to us.
+        for number in self.reported..self.started {
+            let library = &mut self.libraries[number % WINDOW];
+            if library.pid != pid || matches!(library.state, State::Done(_)) {
+                continue;
+            }
+            library.state = match library.state {
+                State::Running if matches!(ending, Ending::Stopped(_)) => {
+                    sys::kill(pid);
+                    library.deadline = sys::now() + PATIENCE;
+                    State::Killed(Outcome::Ended(ending))
+                }
+                State::Killed(_) if matches!(ending, Ending::Stopped(_)) => return,
+                State::Killed(outcome) => State::Done(outcome),
+                _ => State::Done(Outcome::Ended(ending)),
+            };
+            self.running -= u32::from(matches!(library.state, State::Done(_)));
+            return;
+        }
+    }
+
+    /// Writes every answer whose turn has come.
+    fn report(&mut self) {
+        let before = self.reported;
+        while self.reported < self.started {
+            let library = self.libraries[self.reported % WINDOW];
+            let State::Done(outcome) = library.state else { break };
+            self.answer(&library, outcome);
+            if library.pid != 0 {
+                self.free |= 1 << library.slot;
+            }
+            self.reported += 1;
+        }
+        if self.lines && self.reported > before {
+            self.complete &= self.output.flush();
+        }
+    }
+
+    fn answer(&mut self, library: &Library, outcome: Outcome) {
+        let output = &mut self.output;
+        if !self.lines && self.reported > 0 {
+            output.put(b",");
+        }
+        output.put(b"{\"path\":");
+        json::string(output, library.path.to_bytes());
+        let phase = match outcome {
+            Outcome::NotStarted(_) => Phase::Loading,
+            _ => self.slots.phase(library.slot.into()),
+        };
+        match (outcome, phase) {
+            (Outcome::NotStarted(_), _) => self.complete = false,
+            (_, Phase::Loaded) => {
+                output.put(b",\"ok\":true}");
+                return self.end_line();
+            }
+            _ => {}
+        }
+        self.all_loaded = false;
+        output.put(b",\"ok\":false,\"error\":\"");
+        match (outcome, phase) {
+            (Outcome::NotStarted(error), _) => {
+                output.put(b"no process could be started: ");
+                error.describe(output);
+            }
+            (_, Phase::Failed) => self.slots.text(library.slot.into(), |text| json::text(output, text)),
+            (outcome, phase) => {
+                match outcome {
+                    Outcome::Ended(Ending::Exit(status)) => {
+                        output.put(b"exited with status ");
+                        json::decimal(output, status.into());
+                    }
+                    Outcome::Ended(Ending::Signal(signal)) => {
+                        output.put(b"killed by ");
+                        sys::signal_name(output, signal);
+                    }
+                    Outcome::Ended(Ending::Stopped(signal)) => {
+                        output.put(b"stopped by ");
+                        sys::signal_name(output, signal);
+                    }
+                    _ => {
+                        output.put(b"timed out after ");
+                        json::decimal(output, self.timeout);
+                        output.put(b" ms");
+                    }
+                }
+                output.put(match phase {
+                    Phase::Loading => b" while loading",
+                    Phase::Unloading => b" while unloading",
+                    _ => b" after it overwrote its result",
+                });
+            }
+        }
+        output.put(b"\"}");
+        self.end_line();
+    }
+
+    fn end_line(&mut self) {
+        if self.lines {
+            self.output.put(b"\n");
+        }
+    }
+
+    fn finish(mut self) -> i32 {
+        if !self.lines {
+            self.output.put(b"]\n");
+        }
+        // First the orphans: whoever reads the end of the output may rely on it.
+        sys::sweep();
+        if !self.output.flush() {
+            return NO_ANSWER;
+        }
+        match (self.complete, self.all_loaded) {
+            (false, _) => NO_ANSWER,
+            (true, all) => i32::from(!all),
+        }
+    }
+}

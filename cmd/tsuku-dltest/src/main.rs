@@ -1,0 +1,101 @@
+//! `tsuku-dltest PATH...`: loads each library with `dlopen` in a process of its own and reports as JSON whether it
+//! loads. `docs/protocol.md` says what it promises.
+//!
+//! Nothing of the machine it was built on may reach the artifact, so it takes nothing from it: no std, no crates, no C
+//! toolchain. All `unsafe` code is in [`sys`].
+#![no_std]
+#![no_main]
+
+mod args;
+mod describe;
+mod driver;
+mod json;
+mod loader;
+mod output;
+mod sys;
+
+use args::{Request, Words};
+use output::Output;
+use sys::Arguments;
+
+const USAGE: &str = "usage: tsuku-dltest [OPTION]... [--] PATH...
+       tsuku-dltest [OPTION]... --stdin0 <PATHS
+Loads each library with dlopen, in a process of its own, and prints a JSON array that says which ones load.
+
+  --jobs N        load up to N libraries at a time (1 to 32; default: the processors)
+  --timeout-ms N  give up on a library after N milliseconds (default: 2000)
+  --isolation I   strict (default): a process for each library;
+                  shared: a process serves on while its libraries load well
+  --stdin0        take the paths from standard input, each ended by a NUL byte
+  --json-lines    print an object on a line for each library as soon as it is known
+  --version       print the version to standard error
+  --help          print this to standard error
+
+Exit status: 0 all loaded, 1 at least one did not, 2 wrong usage or no complete answer.
+";
+
+/// The one place the version is in: a verifier counts it.
+const VERSION: &str = concat!("tsuku-dltest v", env!("CARGO_PKG_VERSION"), "\n");
+
+/// Did not understand, or could not answer.
+const NO_ANSWER: i32 = 2;
+
+/// What can be answered without a loader; otherwise how to load.
+fn answer(arguments: Arguments) -> Result<args::Options, i32> {
+    let mut error = Output::new(sys::STDERR);
+    let status = match args::request(Words::new(arguments)) {
+        Request::Load(options) => return Ok(options),
+        Request::Version => {
+            error.text(VERSION);
+            0
+        }
+        Request::Help => {
+            error.text(USAGE);
+            0
+        }
+        Request::Nothing => {
+            error.text(USAGE);
+            NO_ANSWER
+        }
+        Request::Wrong(word, why) => {
+            error.text("tsuku-dltest: ");
+            error.visible(word.to_bytes());
+            error.text(": ");
+            error.text(why);
+            error.text("\nhint: tsuku-dltest --help\n");
+            NO_ANSWER
+        }
+    };
+    error.flush();
+    Err(status)
+}
+
+/// The whole program once `dlopen` can be called; the exit status.
+fn run(arguments: Arguments) -> i32 {
+    match answer(arguments.clone()) {
+        Ok(options) => driver::run(options, arguments),
+        Err(status) => status,
+    }
+}
+
+/// Says that `what` failed, and how; the exit status.
+fn failure(fd: i32, what: &str, error: sys::Errno) -> i32 {
+    let mut stream = Output::new(fd);
+    stream.text("tsuku-dltest: ");
+    stream.text(what);
+    stream.text(": ");
+    error.describe(&mut stream);
+    stream.text("\n");
+    stream.flush();
+    NO_ANSWER
+}
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo) -> ! {
+    sys::exit(NO_ANSWER)
+}
+
+/// Development builds without link-time optimization take core as it is, which names this.
+#[cfg(not(link_recipe))]
+#[unsafe(no_mangle)]
+extern "C" fn rust_eh_personality() {}

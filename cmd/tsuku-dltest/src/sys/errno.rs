@@ -1,0 +1,48 @@
+//! Error numbers, and the few that get a text here: not every libc is there when an error has to be told.
+
+use crate::json::{Sink, decimal};
+
+/// An error number of the system.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Errno(pub(crate) i32);
+
+#[cfg(target_os = "linux")]
+const AGAIN: i32 = 11;
+#[cfg(target_os = "macos")]
+const AGAIN: i32 = 35;
+
+impl Errno {
+    /// Interrupted by a signal.
+    pub(crate) const INTR: Self = Self(4);
+    /// Out of something for now (processes, memory), or the call would have to wait.
+    pub(crate) const AGAIN: Self = Self(AGAIN);
+
+    /// Writes what it means.
+    pub(crate) fn describe(self, sink: &mut impl Sink) {
+        let text: &str = match self.0 {
+            1 => "Operation not permitted",
+            2 => "No such file or directory",
+            5 => "Input/output error",
+            8 => "Exec format error",
+            9 => "Bad file descriptor",
+            12 => "Cannot allocate memory",
+            13 => "Permission denied",
+            21 => "Is a directory",
+            23 | 24 => "Too many open files",
+            AGAIN => "Resource temporarily unavailable",
+            number => {
+                sink.put(b"error ");
+                return decimal(sink, number.unsigned_abs());
+            }
+        };
+        sink.put(text.as_bytes());
+    }
+
+    /// True, perhaps after waiting until `fd` takes more, if a write is worth another attempt.
+    pub(crate) fn is_temporary(self, fd: i32) -> bool {
+        if self == Self::AGAIN {
+            super::platform::wait_until_writable(fd);
+        }
+        self == Self::AGAIN || self == Self::INTR
+    }
+}

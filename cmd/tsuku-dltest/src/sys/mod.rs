@@ -1,0 +1,177 @@
+//! The operating system: all `unsafe` code, and everything that differs between Linux and macOS.
+
+mod errno;
+mod signals;
+mod slots;
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(all(target_os = "linux", link_recipe))]
+mod memory;
+#[cfg(target_os = "linux")]
+mod orphans;
+#[cfg(target_os = "linux")]
+mod start;
+#[cfg(target_os = "linux")]
+mod syscall;
+#[cfg(target_os = "linux")]
+use linux as platform;
+
+#[cfg(target_os = "macos")]
+mod darwin;
+#[cfg(target_os = "macos")]
+use darwin as platform;
+
+#[cfg(target_env = "musl")]
+mod musl;
+
+use core::ffi::{CStr, c_char, c_int, c_void};
+
+use crate::json::Sink;
+
+pub(crate) use errno::Errno;
+pub(crate) use platform::{
+    exit, head, kill, kind, next_ending, now, processors, read_stdin, sleep, start, sweep, take_over, write,
+};
+pub(crate) use signals::signal_name;
+pub(crate) use slots::{Phase, Slot, Slots};
+
+/// Standard error, until [`take_over`] has moved it.
+pub(crate) const STDERR: i32 = 2;
+
+/// The caller's streams, moved to where no library looks for them; 0, 1 and 2 lead nowhere.
+pub(crate) struct Streams {
+    /// Standard output.
+    pub(crate) out: i32,
+    /// Standard error, or less than 0 if it was closed.
+    #[cfg_attr(target_os = "macos", expect(dead_code, reason = "descriptors are not inherited there"))]
+    pub(crate) err: i32,
+}
+
+/// How a child ended.
+#[derive(Clone, Copy)]
+pub(crate) enum Ending {
+    /// By itself, with this status.
+    Exit(u8),
+    /// Killed by this signal.
+    Signal(u8),
+    /// Stopped by this signal: not ended, but it would wait for ever.
+    Stopped(u8),
+}
+
+/// What stands at a path, as far as it matters before `dlopen`.
+pub(crate) enum Kind {
+    /// Something whose opening or reading can wait for ever; its name.
+    Blocking(&'static str),
+    /// A file, a directory, or nothing.
+    Other,
+}
+
+/// By the `S_IFMT` bits of a mode, which are the same on all systems.
+fn kind_of(mode: u32) -> Kind {
+    match mode & 0o170_000 {
+        0o010_000 => Kind::Blocking("a FIFO"),
+        0o020_000 => Kind::Blocking("a character device"),
+        0o060_000 => Kind::Blocking("a block device"),
+        0o140_000 => Kind::Blocking("a socket"),
+        _ => Kind::Other,
+    }
+}
+
+/// The arguments after the program's name.
+#[derive(Clone)]
+pub(crate) struct Arguments(*const *const c_char);
+
+impl Arguments {
+    /// # Safety
+    /// `argv` must be the argument vector of the process, which ends with a null pointer.
+    unsafe fn new(argv: *const *const c_char) -> Self {
+        // SAFETY: by the caller's promise, a vector that is not empty has a second element.
+        Self(if unsafe { (*argv).is_null() } { argv } else { unsafe { argv.add(1) } })
+    }
+}
+
+impl Iterator for Arguments {
+    type Item = &'static CStr;
+
+    fn next(&mut self) -> Option<&'static CStr> {
+        // SAFETY: the vector ends with a null pointer, behind which `self` never moves.
+        let argument = unsafe { *self.0 };
+        if argument.is_null() {
+            return None;
+        }
+        // SAFETY: as above; arguments are NUL-terminated and live as long as the process.
+        unsafe {
+            self.0 = self.0.add(1);
+            Some(CStr::from_ptr(argument))
+        }
+    }
+}
+
+/// Paths read from standard input: NUL-terminated strings, one after the other, for as long as the process lives.
+pub(crate) struct List(&'static [u8]);
+
+impl List {
+    /// # Safety
+    /// `start` must lead to `length` bytes and one more that is zero, which nobody changes any more.
+    unsafe fn new(start: *const u8, length: usize) -> Self {
+        // SAFETY: by the caller's promise.
+        let bytes = unsafe { core::slice::from_raw_parts(start, length + 1) };
+        // The last path may or may not be ended by a NUL of its own.
+        Self(if length > 0 && bytes[length - 1] != 0 { bytes } else { &bytes[..length] })
+    }
+
+    /// In order.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &'static CStr> + use<> {
+        let mut rest = self.0;
+        core::iter::from_fn(move || {
+            let path = CStr::from_bytes_until_nul(rest).ok()?;
+            rest = &rest[path.count_bytes() + 1..];
+            Some(path)
+        })
+    }
+}
+
+unsafe extern "C" {
+    fn dlopen(path: *const c_char, mode: c_int) -> *mut c_void;
+    fn dlclose(handle: *mut c_void) -> c_int;
+    fn dlerror() -> *const c_char;
+}
+
+/// Bind everything now: a missing symbol is an error of loading.
+const RTLD_NOW: c_int = 2;
+/// 0 on Linux.
+#[cfg(target_os = "linux")]
+const RTLD_LOCAL: c_int = 0;
+#[cfg(target_os = "macos")]
+const RTLD_LOCAL: c_int = 4;
+
+/// A loaded library.
+pub(crate) struct Library(*mut c_void);
+
+/// Loads a library and runs its constructors.
+pub(crate) fn dl_open(path: &CStr) -> Option<Library> {
+    // SAFETY: what the library does is its own affair: this is a process made for it alone.
+    let handle = unsafe { dlopen(path.as_ptr(), RTLD_NOW | RTLD_LOCAL) };
+    if handle.is_null() { None } else { Some(Library(handle)) }
+}
+
+impl Library {
+    /// Runs its destructors and unloads it; false if the loader reports an error.
+    pub(crate) fn close(self) -> bool {
+        // SAFETY: the handle comes from dlopen and is used up here.
+        unsafe { dlclose(self.0) == 0 }
+    }
+}
+
+/// Takes the loader's last error message and, if `wanted`, puts it into `slot`.
+pub(crate) fn dl_error(slot: &mut Slot, wanted: bool) {
+    // SAFETY: dlerror gives null or a string that stays until the next call.
+    let message = unsafe {
+        let message = dlerror();
+        if message.is_null() { c"unknown error" } else { CStr::from_ptr(message) }
+    };
+    if wanted {
+        slot.put(message.to_bytes());
+    }
+}

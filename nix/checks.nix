@@ -1,0 +1,78 @@
+# What `nix flake check` proves on one system.
+{
+  lib,
+  pkgs,
+  contract,
+  source,
+  toolchain,
+  craneLib,
+  artifacts,
+  release-helper,
+  ...
+}:
+let
+  check =
+    name: nativeBuildInputs: script:
+    pkgs.runCommand name
+      {
+        inherit nativeBuildInputs;
+        strictDeps = true;
+      }
+      ''
+        ${script}
+        touch $out
+      '';
+  eachPlatform =
+    prefix: f:
+    lib.mapAttrs' (
+      name: platform: lib.nameValuePair "${prefix}-${name}" (f platform)
+    ) contract.platforms;
+  # The musl artifact needs no loader to say its version, and the sandbox has none for glibc's.
+  startable =
+    artifacts.${
+      (lib.findFirst (
+        platform:
+        platform.nix-system == pkgs.stdenv.hostPlatform.system && (platform.isMusl || platform.isDarwin)
+      ) null (lib.attrValues contract.platforms)).name
+    };
+  asset = artifact: platform: "${artifact}/bin/${platform.asset}";
+in
+eachPlatform "contract" (
+  platform:
+  check "contract-${platform.name}" [ release-helper ] ''
+    release-helper inspect --version ${source.version} ${asset artifacts.${platform.name} platform}
+  ''
+)
+// eachPlatform "crane-equals-naersk" (
+  platform:
+  check "crane-equals-naersk-${platform.name}" [ ] ''
+    cmp ${asset artifacts.${platform.name} platform} ${
+      asset artifacts.${platform.name}.second-builder platform
+    }
+  ''
+)
+// {
+  # The artifacts' bytes state it (contract), the source tree agrees, and the one that can start in a sandbox says so.
+  version = check "version" [ release-helper ] ''
+    release-helper version check v${source.version} --root ${source.stated}
+    said=$(${startable}/bin/${contract.binary} --version 2>&1)
+    test "$said" = "${contract.binary} v${source.version}" || { echo "it says: $said" >&2; exit 1; }
+  '';
+
+  # docs/nix.md, "Updating the pins": fenix must be at a commit whose stable toolchain is the pinned channel.
+  toolchain = check "toolchain" [ toolchain ] ''
+    rustc --version | grep -F 'rustc ${source.channel} '
+  '';
+
+  inherit (release-helper) clippy tests;
+
+  fmt = craneLib.cargoFmt {
+    pname = contract.binary;
+    inherit (source) version;
+    src = source.rust;
+  };
+
+  nixfmt = check "nixfmt" [ pkgs.nixfmt ] ''
+    nixfmt --check $(find ${source.nix} -name '*.nix')
+  '';
+}

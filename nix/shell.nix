@@ -1,0 +1,20 @@
+# `nix develop`: everything the README asks for.
+{
+  lib,
+  pkgs,
+  toolchain,
+  ...
+}:
+pkgs.mkShell {
+  packages = [
+    toolchain
+    pkgs.actionlint
+    pkgs.git
+    pkgs.nixfmt
+    pkgs.shellcheck
+  ]
+  ++ lib.optionals pkgs.stdenv.hostPlatform.isLinux [
+    pkgs.musl # a loader and libc for the -musl artifacts
+    pkgs.qemu-user # runs the other machine's artifacts
+  ];
+}

@@ -1,0 +1,63 @@
+# What each build may see of the repository. A file that is not named here cannot cause a rebuild.
+{ lib, binary }:
+let
+  root = ../.;
+  program = root + "/cmd/${binary}";
+  tree =
+    files:
+    lib.fileset.toSource {
+      inherit root;
+      fileset = lib.fileset.unions files;
+    };
+
+  # The blocks of the workspace's lock whose package name pleases `keep`, byte for byte as cargo wrote them, so that
+  # `--locked` accepts a tree with fewer packages, and a new version of the program is no news to the helper.
+  lock =
+    keep:
+    let
+      separator = "\n[[package]]\n";
+      blocks = lib.splitString separator (lib.readFile (root + "/Cargo.lock"));
+      name = block: lib.head (builtins.match "name = \"([^\"]+)\"\n.*" block);
+    in
+    lib.concatStringsSep separator (
+      [ (lib.head blocks) ] ++ lib.filter (block: keep (name block)) (lib.tail blocks)
+    );
+in
+{
+  inherit ((lib.importTOML (program + "/Cargo.toml")).package) version;
+  inherit ((lib.importTOML (root + "/rust-toolchain.toml")).toolchain) channel;
+
+  # As release-helper's `source::stage` has it.
+  dltest = tree [
+    (root + "/Cargo.toml")
+    (root + "/release.toml")
+    (root + "/rust-toolchain.toml")
+    (lib.fileset.difference program (lib.fileset.maybeMissing (program + "/tests")))
+  ];
+  dltestLock = lock (name: name == binary);
+
+  helper = tree [
+    (root + "/Cargo.toml")
+    (root + "/release.toml")
+    (root + "/cmd/release-helper")
+  ];
+  helperLock = lock (name: name != binary);
+
+  # What states the version.
+  stated = tree [
+    (root + "/Cargo.lock")
+    (root + "/release.toml")
+    (program + "/Cargo.toml")
+  ];
+
+  rust = tree [
+    (root + "/Cargo.toml")
+    (root + "/rustfmt.toml")
+    (root + "/cmd")
+  ];
+
+  nix = tree [
+    (root + "/flake.nix")
+    (root + "/nix")
+  ];
+}

@@ -1,0 +1,300 @@
+# What can be said of the Nix files without nixpkgs, by any Nix since 2.8: `report` is one line for each test.
+let
+  stubs = {
+    nixpkgs = {
+      outPath = ./stubs/nixpkgs.nix;
+      lib = import ./stubs/lib.nix;
+    };
+    crane = import ./stubs/crane.nix;
+    naersk = ./stubs/naersk.nix;
+    fenix = ./stubs/fenix;
+  };
+  outputs = (import ../../flake.nix).outputs (stubs // { self = outputs; });
+  contract = import ../platforms.nix;
+  release = builtins.fromTOML (builtins.readFile ../../release.toml);
+
+  systems = [
+    "aarch64-darwin"
+    "aarch64-linux"
+    "x86_64-darwin"
+    "x86_64-linux"
+  ];
+  platforms = [
+    "darwin-amd64"
+    "darwin-arm64"
+    "linux-amd64"
+    "linux-amd64-musl"
+    "linux-arm64"
+    "linux-arm64-musl"
+  ];
+
+  inherit (builtins)
+    all
+    attrNames
+    elem
+    elemAt
+    filter
+    length
+    mapAttrs
+    ;
+  sorted = builtins.sort builtins.lessThan;
+  contains = part: whole: length (builtins.split part whole) > 1;
+  onEachSystem = f: all f systems;
+  # `f system platform artifact`, for all of them.
+  onEachArtifact =
+    f:
+    onEachSystem (
+      system: all (name: f system contract.platforms.${name} outputs.packages.${system}.${name}) platforms
+    );
+
+  lockText = builtins.readFile ../../flake.lock;
+  problems = import ./lock.nix;
+  damaged = edit: problems (builtins.toJSON (edit (builtins.fromJSON lockText)));
+  withNode =
+    name: edit:
+    damaged (
+      lock:
+      lock
+      // {
+        nodes = lock.nodes // {
+          ${name} = edit lock.nodes.${name};
+        };
+      }
+    );
+  withLocked = name: change: withNode name (node: node // { locked = node.locked // change; });
+
+  source = import ../source.nix {
+    inherit (stubs.nixpkgs) lib;
+    inherit (contract) binary;
+  };
+  packagesIn =
+    lock:
+    map (match: elemAt match 0) (
+      filter builtins.isList (builtins.split "\nname = \"([^\"]+)\"\n" lock)
+    );
+  workspaceLock = builtins.readFile ../../Cargo.lock;
+
+  tests = {
+    "platforms.nix says what release.toml says and nothing else" =
+      removeAttrs contract [
+        "systems"
+        "platforms"
+      ] == release
+      &&
+        mapAttrs (
+          _: platform:
+          removeAttrs platform [
+            "name"
+            "asset"
+            "isMusl"
+            "isDarwin"
+          ]
+        ) contract.platforms == release.platform;
+
+    "there are six platforms and four systems" =
+      attrNames contract.platforms == platforms && contract.systems == systems;
+
+    "an asset is named after the program and its platform" =
+      contract.platforms.linux-arm64-musl.asset == "tsuku-dltest-linux-arm64-musl";
+
+    "every system has six platforms under two names, the default, the helper and the sums" =
+      onEachSystem
+        (
+          system:
+          attrNames outputs.packages.${system} == sorted (
+            platforms
+            ++ map (name: "dltest-${name}") platforms
+            ++ [
+              "default"
+              "release-helper"
+              "SHA256SUMS"
+            ]
+          )
+        );
+
+    "both names of a platform are one derivation" = onEachArtifact (
+      system: platform: artifact:
+      artifact.outPath == outputs.packages.${system}."dltest-${platform.name}".outPath
+    );
+
+    "the default is the host's own artifact" =
+      mapAttrs (_: packages: packages.default.outPath) outputs.packages == {
+        x86_64-linux = "/crane/tsuku-dltest-linux-amd64";
+        aarch64-linux = "/crane/tsuku-dltest-linux-arm64";
+        x86_64-darwin = "/crane/tsuku-dltest-darwin-amd64";
+        aarch64-darwin = "/crane/tsuku-dltest-darwin-arm64";
+      };
+
+    "every system has the same apps, checks, shell and formatter" = onEachSystem (
+      system:
+      attrNames outputs.apps.${system} == [
+        "rehearse"
+        "release-helper"
+        "verify"
+      ]
+      && attrNames outputs.devShells.${system} == [ "default" ]
+      && outputs.formatter.${system}.name == "nixfmt-tree"
+      &&
+        attrNames outputs.checks.${system} == sorted (
+          map (name: "contract-${name}") platforms
+          ++ map (name: "crane-equals-naersk-${name}") platforms
+          ++ [
+            "clippy"
+            "fmt"
+            "nixfmt"
+            "tests"
+            "toolchain"
+            "version"
+          ]
+        )
+    );
+
+    "every app describes itself" = onEachSystem (
+      system:
+      all (app: app.type == "app" && app.meta.description != "") (
+        builtins.attrValues outputs.apps.${system}
+      )
+    );
+
+    "an artifact is built for its own target, whatever the host" = onEachArtifact (
+      system: platform: artifact:
+      contains "--locked --package tsuku-dltest --target ${platform.target} --config cmd/tsuku-dltest/link.toml$" artifact.cargoExtraArgs
+    );
+
+    "an artifact may refer to no store path, and nothing edits it after the build" = onEachArtifact (
+      _: _: artifact:
+      artifact.allowedReferences == [ ] && artifact.dontFixup
+    );
+
+    "Mach-O artifacts and no others are signed, under the contract's identifier" = onEachArtifact (
+      _: platform: artifact:
+      contains "release-helper sign --linker-signed --identifier ${release.signing-identifier} .out/bin/${platform.asset}\n" artifact.postInstall
+      == (platform.libc == "libSystem")
+    );
+
+    "musl artifacts are built in pkgsStatic's scope on Linux" = onEachArtifact (
+      system: platform: artifact:
+      artifact.scopeName == (
+        if
+          platform.isMusl
+          && elem system [
+            "aarch64-linux"
+            "x86_64-linux"
+          ]
+        then
+          "pkgsStatic"
+        else
+          "pkgs"
+      )
+    );
+
+    "crane and naersk get the same toolchain, source, flags and phases" = onEachSystem (
+      system:
+      all (
+        name:
+        let
+          crane = outputs.packages.${system}.${name}.arguments;
+          naersk = outputs.packages.${system}.${name}.second-builder.arguments;
+          shared = [
+            "allowedReferences"
+            "dontFixup"
+            "postInstall"
+            "postPatch"
+            "src"
+            "strictDeps"
+            "version"
+          ];
+          only = builtins.intersectAttrs (
+            builtins.listToAttrs (
+              map (name: {
+                inherit name;
+                value = null;
+              }) shared
+            )
+          );
+        in
+        only crane == only naersk
+        && attrNames (only crane) == shared
+        && builtins.concatStringsSep " " (naersk.cargoBuildOptions [ ]) == crane.cargoExtraArgs
+      ) platforms
+    );
+
+    "the toolchain is one compiler with the standard library of every platform" =
+      outputs.packages.x86_64-linux.linux-amd64.toolchain.components == [
+        "cargo"
+        "rustc"
+        "clippy"
+        "rustfmt"
+      ]
+      ++ map (name: "rust-std-${release.platform.${name}.target}") platforms;
+
+    "the artifact's lock names the program alone, as cargo writes it" =
+      source.dltestLock
+      == "# This file is automatically @generated by Cargo.\n# It is not intended for manual editing.\nversion = 4\n\n[[package]]\nname = \"tsuku-dltest\"\nversion = \"${source.version}\"\n";
+
+    "the helper's lock names everything but the program" =
+      packagesIn source.helperLock == filter (name: name != "tsuku-dltest") (packagesIn workspaceLock);
+
+    "the overlay offers the program and the helper as they are built here" =
+      let
+        overlay = outputs.overlays.default {
+          stdenv.hostPlatform.system = "aarch64-linux";
+        } { };
+      in
+      overlay.tsuku-dltest.outPath == "/crane/tsuku-dltest-linux-arm64"
+      && overlay.tsuku-release-helper.outPath == "/crane/release-helper";
+
+    "flake.lock is what flake.nix and docs/nix.md say" = problems lockText == [ ];
+
+    "a lock with another revision of an input is refused" =
+      withLocked "crane" { rev = "0000000000000000000000000000000000000000"; }
+      == [ "docs/nix.md does not name the rev of crane" ];
+
+    "a lock with another revision than flake.nix names is refused" =
+      elem "fenix is locked to another revision than flake.nix names"
+        (withLocked "fenix" { rev = "0000000000000000000000000000000000000000"; });
+
+    "a lock with another content hash is refused" =
+      withLocked "nixpkgs" { narHash = "sha256-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="; }
+      == [ "docs/nix.md does not name the narHash of nixpkgs" ];
+
+    "a lock to a branch instead of a revision is refused" = elem "naersk is not locked to a revision" (
+      withLocked "naersk" { rev = "master"; }
+    );
+
+    "a lock to somebody else's fork is refused" =
+      withLocked "crane" { owner = "somebody"; } == [ "crane is locked to another repository" ];
+
+    "a lock in which naersk brings its own fenix is refused" =
+      withNode "naersk" (
+        node:
+        node
+        // {
+          inputs = node.inputs // {
+            fenix = "fenix_2";
+          };
+        }
+      ) == [ "naersk does not follow what flake.nix says" ];
+
+    "a lock with an input too many is refused" =
+      damaged (
+        lock:
+        lock
+        // {
+          nodes = lock.nodes // {
+            extra = lock.nodes.crane;
+          };
+        }
+      ) == [ "something is locked that flake.nix does not name" ];
+
+    "a lock with an input too few is refused" = elem "naersk is not locked" (
+      damaged (lock: lock // { nodes = removeAttrs lock.nodes [ "naersk" ]; })
+    );
+  };
+in
+{
+  inherit tests;
+  report = builtins.concatStringsSep "\n" (
+    map (name: "${if tests.${name} then "ok" else "FAILED"}: ${name}") (attrNames tests)
+  );
+}

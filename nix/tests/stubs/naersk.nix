@@ -1,0 +1,17 @@
+# naersk, as far as this project uses it: what it was told.
+{
+  cargo,
+  rustc,
+  clippy,
+}:
+{
+  buildPackage =
+    arguments:
+    arguments
+    // {
+      type = "derivation";
+      outPath = "/naersk/${arguments.name}";
+      inherit arguments;
+      toolchain = rustc;
+    };
+}

@@ -1,0 +1,51 @@
+# A package set with the names this project uses. A package is a name; a derivation is its arguments.
+{ system, ... }:
+let
+  lib = import ./lib.nix;
+  package = name: {
+    type = "derivation";
+    outPath = "/${name}";
+    inherit name;
+  };
+  derivation =
+    name: arguments: script:
+    package name // arguments // { inherit script; };
+  scope =
+    scopeName:
+    let
+      self =
+        lib.genAttrs [
+          "actionlint"
+          "gitMinimal"
+          "musl"
+          "nixfmt"
+          "nixfmt-tree"
+          "qemu-user"
+          "shellcheck"
+        ] package
+        // {
+          inherit lib scopeName;
+          stdenv = {
+            cc = package "cc";
+            hostPlatform = {
+              inherit system;
+              isLinux = builtins.match ".*-linux" system != null;
+            };
+          };
+          buildPackages = self;
+          pkgsStatic = scope "pkgsStatic";
+          callPackage =
+            file: arguments:
+            let
+              function = import file;
+            in
+            function (builtins.intersectAttrs (builtins.functionArgs function) self // arguments);
+          runCommand = derivation;
+          writeText = name: text: package name // { inherit text; };
+          writeShellScript = name: script: package name // { inherit script; };
+          mkShell = derivation "shell";
+        };
+    in
+    self;
+in
+scope "pkgs"
