@@ -117,7 +117,8 @@ impl Failure {
     fn of(said: &str) -> Self {
         let reason = REASONS.iter().find(|reason| reason.says.iter().any(|part| said.contains(part)));
         let start = said.rfind("error:").unwrap_or(0);
-        Self::Told(Told { reason: reason.unwrap_or(&UNKNOWN), error: said[start..].trim().to_owned() })
+        let error = said[start..].trim().trim_end_matches("(use '--show-trace' to show detailed location information)");
+        Self::Told(Told { reason: reason.unwrap_or(&UNKNOWN), error: error.trim_end().to_owned() })
     }
 }
 
