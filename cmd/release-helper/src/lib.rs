@@ -12,12 +12,15 @@ pub mod exercise;
 pub mod files;
 pub mod interrupt;
 pub mod output;
+pub mod preflight;
 pub mod process;
 pub mod rehearse;
 pub mod releases;
 pub mod server;
 pub mod source;
+pub mod summary;
 pub mod toolchain;
+pub mod vary;
 pub mod version;
 
 use std::process::ExitCode;
