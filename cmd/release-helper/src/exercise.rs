@@ -60,8 +60,8 @@ pub enum Trial {
 impl fmt::Display for Trial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Ran { under: None, libraries } => write!(f, "ran, {libraries} libraries"),
-            Self::Ran { under: Some(emulator), libraries } => write!(f, "{emulator}, {libraries} libraries"),
+            Self::Ran { under: None, libraries } => write!(f, "ran, loaded {libraries}"),
+            Self::Ran { under: Some(emulator), libraries } => write!(f, "{emulator}, loaded {libraries}"),
             Self::VersionOnly { missing } => write!(f, "version only: no {missing}"),
             Self::NotRunHere { missing } => write!(f, "not run here: no {missing}"),
         }

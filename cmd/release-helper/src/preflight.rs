@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use crate::contract::{self, Contract};
 use crate::error::Hint;
 use crate::files;
-use crate::process::Scratch;
+use crate::interrupt::Scratch;
 use crate::version::{self, Tag};
 
 /// Checks that the tree at `root` can be released as `tag`; returns what is worth a warning.

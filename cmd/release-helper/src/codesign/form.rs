@@ -3,7 +3,6 @@
 use std::fmt;
 
 use anyhow::{Result, bail};
-use object::macho;
 
 use super::Style;
 use super::image::{Image, TOOL_LLD};
@@ -52,6 +51,8 @@ pub enum Linker {
     Lld,
     /// Go's linker.
     Go,
+    /// A tool that names itself `ld 0.0.0` in the load commands and leaves `execSegLimit` zero.
+    Ld0,
 }
 
 impl Style {
@@ -64,20 +65,21 @@ impl Style {
             (Self::Linker(None), Some(Form::Linker(linker))) => Form::Linker(linker),
             (Self::Linker(None), _) => Form::Linker(Linker::of(image)),
             (Self::Preserve, Some(form)) => form,
-            (Self::Preserve, None) => bail!("it has no signature of a known form that could be preserved"),
+            (Self::Preserve, None) => bail!("its signature has no form that could be preserved"),
         })
     }
 }
 
 impl Linker {
-    pub(super) const ALL: [Self; 5] = [Self::Ld64, Self::Go, Self::LdPrime, Self::Cctools, Self::Lld];
+    pub(super) const ALL: [Self; 6] = [Self::Ld64, Self::Go, Self::LdPrime, Self::Cctools, Self::Lld, Self::Ld0];
 
     /// The linker that made `image`, by its load commands.
     pub(super) fn of(image: &Image) -> Self {
         const FIRST_LD_PRIME: u32 = 1000 << 16;
         match image.linker {
             Some((TOOL_LLD, _)) => Self::Lld,
-            Some((macho::TOOL_LD, FIRST_LD_PRIME..)) => Self::LdPrime,
+            Some((_, 0)) => Self::Ld0,
+            Some((_, FIRST_LD_PRIME..)) => Self::LdPrime,
             Some(_) => Self::Ld64,
             None if image.built_by_go => Self::Go,
             None => Self::Ld64,
@@ -105,6 +107,7 @@ impl fmt::Display for Form {
             Self::Linker(Linker::Cctools) => "cctools",
             Self::Linker(Linker::Lld) => "lld",
             Self::Linker(Linker::Go) => "go",
+            Self::Linker(Linker::Ld0) => "ld-0",
         })
     }
 }

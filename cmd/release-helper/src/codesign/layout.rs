@@ -127,13 +127,14 @@ impl Layout {
             hash_offset: (linker == Linker::Lld).then(|| hashes.next_multiple_of(16) - offset),
             exec_segment: match linker {
                 Linker::LdPrime => (text.map_or(0, |text| text.file_offset), image.text_section_size),
+                Linker::Ld0 => (0, 0),
                 _ => text.map_or((0, 0), |text| (text.file_offset, text.file_size)),
             },
             page_size,
         };
         let length = offset + layout.add(&directory, image, subject, offset)?;
         let size = match linker {
-            Linker::Ld64 | Linker::Go | Linker::Lld => length,
+            Linker::Ld64 | Linker::Go | Linker::Lld | Linker::Ld0 => length,
             Linker::LdPrime => length.next_multiple_of(8),
             Linker::Cctools => length.next_multiple_of(if image.is_64() { 8 } else { 4 }),
         };

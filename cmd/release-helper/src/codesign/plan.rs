@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 use object::macho;
 
 use super::digest::sweep;
-use super::fat::Container;
+use super::fat::{Container, Slice};
 use super::form::{Form, PageSize};
 use super::identifier;
 use super::image::Image;
@@ -49,31 +49,33 @@ impl Part {
     fn size(&self) -> u64 {
         self.end + self.signature.as_ref().map_or(0, |signature| signature.size)
     }
+
+    fn unchanged(window: &Window<'_>, image: Image) -> Self {
+        let from = (window.offset(), window.size());
+        Self { from, to: 0, header: image.header, kept: image.size, end: image.size, signature: None }
+    }
 }
 
 impl Plan {
     /// The file in `source` with an ad-hoc signature. `file_name` is what the default identifier is made of.
     pub(super) fn sign(source: &dyn Source, signing: &Signing, file_name: Option<&str>) -> Result<Self> {
+        let images = images(source)?;
         let fat = matches!(Container::parse(source)?, Container::Fat(_));
-        if fat && signing.identifier.is_none() && signing.style != Style::Preserve {
-            bail!(
-                "a fat file has no default identifier, because codesign would take it from the slice of its own host"
-            );
+        let preserve = signing.style == Style::Preserve;
+        if fat && signing.identifier.is_none() && !preserve {
+            bail!("a fat file has no default identifier: codesign would take it from the slice of its own host");
         }
-        let mut images = Vec::new();
-        each_image(source, |window, image| {
-            images.push((*window, image));
-            Ok(())
-        })?;
+        let signed = images.iter().any(|(_, image)| image.signature.is_some());
+        ensure!(signed || !preserve, "it has no signature that could be preserved");
         // One slice for an old system and all get both CodeDirectories (Security `machorep.cpp`, `prepareForSigning`).
         let agile = images.iter().any(|(_, image)| needs_sha1(image));
         let mut parts = Vec::new();
         for (window, image) in images {
-            let named = || match image.architecture() {
-                name if fat => format!("slice {name}"),
-                name => name,
-            };
-            let name = named();
+            if preserve && image.signature.is_none() {
+                parts.push(Part::unchanged(&window, image));
+                continue;
+            }
+            let name = image.architecture();
             parts.push(sign_image(&window, image, signing, file_name, agile).context(name)?);
         }
         // A linker signs what lipo then joins; codesign lays a fat file out anew.
@@ -81,16 +83,15 @@ impl Plan {
         Self::of_parts(source, parts, alignment)
     }
 
-    /// The file in `source` without signatures.
+    /// The file in `source` without signatures. If it has none it stays as it is.
     pub(super) fn unsign(source: &dyn Source) -> Result<Self> {
-        let mut parts = Vec::new();
-        let mut signed = false;
-        each_image(source, |window, image| {
-            signed |= image.signature.is_some();
+        let images = images(source)?;
+        let signed = images.iter().any(|(_, image)| image.signature.is_some());
+        let part = |(window, image): (Window<'_>, Image)| {
             let name = image.architecture();
-            parts.push(unsign_image(window, image).context(name)?);
-            Ok(())
-        })?;
+            unsign_image(&window, image).context(name)
+        };
+        let parts = images.into_iter().map(part).collect::<Result<_>>()?;
         Self::of_parts(source, parts, signed.then_some(FAT_ALIGNMENT))
     }
 
@@ -135,6 +136,12 @@ impl Part {
         let window = Window::new(source, self.from.0, self.from.1)?;
         let stays = sink.holds_input() && self.from.0 == self.to;
         let base = self.to + self.end;
+        // First what is quickest to compare: whoever only looks for a difference is then done.
+        if let Some(signature) = &self.signature {
+            for (offset, bytes) in &signature.fixed {
+                sink.write_at(base + offset, bytes)?;
+            }
+        }
         sweep(self.end, |offset, chunk| {
             if sink.is_settled() {
                 return Ok(());
@@ -167,36 +174,22 @@ impl Part {
                 }
             }
             Ok(())
-        })?;
-        if let Some(signature) = &self.signature {
-            for (offset, bytes) in &signature.fixed {
-                sink.write_at(base + offset, bytes)?;
-            }
-        }
-        Ok(())
+        })
     }
 }
 
-/// Calls `visit` for every image of a file.
-pub(super) fn each_image<'a>(
-    source: &'a dyn Source,
-    mut visit: impl FnMut(&Window<'a>, Image) -> Result<()>,
-) -> Result<()> {
-    match Container::parse(source)? {
-        Container::Thin => {
-            let window = Window::new(source, 0, source.size())?;
-            visit(&window, Image::parse(&window)?)
-        }
-        Container::Fat(fat) => {
-            for slice in &fat.slices {
-                let window = Window::new(source, slice.offset, slice.size)?;
-                let image = Image::parse(&window).with_context(|| format!("slice {}", slice.architecture()))?;
-                slice.matches(&image)?;
-                visit(&window, image)?;
-            }
-            Ok(())
-        }
-    }
+/// All images of a file, in the order of its fat header.
+fn images(source: &dyn Source) -> Result<Vec<(Window<'_>, Image)>> {
+    let Container::Fat(fat) = Container::parse(source)? else {
+        let window = Window::new(source, 0, source.size())?;
+        return Ok(vec![(window, Image::parse(&window)?)]);
+    };
+    let image = |slice: &Slice| {
+        let window = Window::new(source, slice.offset, slice.size)?;
+        let image = Image::parse(&window).and_then(|image| slice.matches(&image).map(|()| image));
+        Ok((window, image.with_context(|| slice.architecture())?))
+    };
+    fat.slices.iter().map(image).collect()
 }
 
 fn sign_image(
@@ -226,14 +219,20 @@ fn sign_image(
     let (linkedit_start, linkedit_memory) = (linkedit.file_offset, linkedit.memory_size);
 
     let info_plist = info_plist(window, &image)?;
-    let preserved = Embedded::recognize(window, &image);
-    let form = signing.style.form_for(&image, preserved.as_ref().map(|(_, form)| *form))?;
-    let identifier = match (&signing.identifier, signing.style, preserved) {
-        (Some(identifier), ..) => identifier.clone(),
-        (None, Style::Preserve, Some((identifier, _))) => identifier,
-        (None, ..) => identifier::default(&image, info_plist.as_deref(), file_name)?,
+    let existing = Embedded::recognize(window, &image);
+    let form = signing.style.form_for(&image, existing.as_ref().map(|existing| existing.form))?;
+    let existing = existing.filter(|_| signing.style == Style::Preserve);
+    let identifier = match (&signing.identifier, &existing) {
+        (Some(identifier), _) => identifier.clone(),
+        (None, Some(existing)) => existing.identifier.clone(),
+        (None, None) => identifier::default(&image, info_plist.as_deref(), file_name)?,
     };
-    let subject = Subject { identifier: &identifier, code_limit: start, info_plist: info_plist.as_deref(), agile };
+    let subject = Subject {
+        identifier: &identifier,
+        code_limit: start,
+        info_plist: info_plist.as_deref(),
+        agile: existing.map_or(agile, |existing| existing.agile),
+    };
     let layout = Layout::new(form, &image, &subject)?;
 
     let end = start.checked_add(layout.size).filter(|end| *end <= u64::from(u32::MAX));
@@ -256,20 +255,16 @@ fn sign_image(
 }
 
 fn unsign_image(window: &Window<'_>, mut image: Image) -> Result<Part> {
-    let mut end = image.size;
-    if let Some(signature) = image.checked_signature()? {
-        // The padding between the string table and the signature belongs to the signature (cctools `strip.c`).
-        let strings_end =
-            image.strings_end.filter(|end| (signature.data_offset - 12..=signature.data_offset).contains(end));
-        end = strings_end.unwrap_or(signature.data_offset);
-        let linkedit = image.linkedit()?;
-        let file_size = end.checked_sub(linkedit.file_offset).context("the string table is outside of __LINKEDIT")?;
-        let memory_size = linkedit.memory_size;
-        image.resize_linkedit(file_size, memory_size)?;
-        image.remove_signature_command();
-    }
-    let from = (window.offset(), window.size());
-    Ok(Part { from, to: 0, header: image.header, kept: end, end, signature: None })
+    let Some(signature) = image.checked_signature()? else { return Ok(Part::unchanged(window, image)) };
+    // The padding between the string table and the signature belongs to the signature (cctools `strip.c`).
+    let padding = |end: &u64| (0..=12).contains(&signature.data_offset.wrapping_sub(*end));
+    let end = image.strings_end.filter(padding).unwrap_or(signature.data_offset);
+    let linkedit = image.linkedit()?;
+    let file_size = end.checked_sub(linkedit.file_offset).context("the string table is outside of __LINKEDIT")?;
+    let memory_size = linkedit.memory_size;
+    image.resize_linkedit(file_size, memory_size)?;
+    image.remove_signature_command();
+    Ok(Part { kept: end, end, ..Part::unchanged(window, image) })
 }
 
 /// The property list inside of the program.

@@ -29,6 +29,13 @@ pub(super) struct Embedded<'a> {
     pub(super) directories: Vec<Directory>,
 }
 
+/// What is needed to write a signature again.
+pub(super) struct Recognized {
+    pub(super) identifier: String,
+    pub(super) form: Form,
+    pub(super) agile: bool,
+}
+
 /// One entry of the superblob's index.
 #[derive(Clone, Copy)]
 pub(super) struct Blob {
@@ -120,13 +127,14 @@ impl<'a> Embedded<'a> {
         self.directories.iter().max_by_key(|directory| directory.algorithm.rank())
     }
 
-    /// The identifier and the form of the signature that `image` has, if it is one that this module writes too:
-    /// equal in every byte outside of the hashes of pages and the slack.
-    pub(super) fn recognize(window: &Window<'_>, image: &Image) -> Option<(String, Form)> {
+    /// The signature that `image` has, if it is one that this module writes too: equal in every byte outside of
+    /// the hashes of pages and the slack.
+    pub(super) fn recognize(window: &Window<'_>, image: &Image) -> Option<Recognized> {
         let command = image.checked_signature().ok()??;
         let signature = Embedded::parse(window, command).ok()?;
         let form = signature.form(window, image, command)?;
-        Some((signature.directories.first()?.identifier.clone(), form))
+        let identifier = signature.directories.first()?.identifier.clone();
+        Some(Recognized { identifier, form, agile: signature.directories.len() > 1 })
     }
 
     /// The form of this signature, see [`Self::recognize`].

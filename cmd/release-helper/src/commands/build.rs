@@ -7,8 +7,8 @@ use anyhow::Result;
 use crate::Verdict;
 use crate::build::{Backend, cargo, nix};
 use crate::contract::Contract;
+use crate::interrupt::Scratch;
 use crate::output::{self, Table};
-use crate::process::Scratch;
 use crate::toolchain::Toolchain;
 use crate::{files, source};
 

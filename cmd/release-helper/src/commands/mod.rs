@@ -9,6 +9,7 @@ mod finalize;
 mod inspect;
 mod platforms;
 mod preflight;
+mod rehearse;
 mod serve_releases;
 mod sign;
 mod signature;
@@ -45,6 +46,8 @@ pub enum Command {
     Version(version::Version),
     /// Check that the tree can be released as a tag, before anything is built
     Preflight(preflight::Preflight),
+    /// Make a whole release on this machine: build, inspect, upload, test, publish, rebuild, compare
+    Rehearse(rehearse::Rehearse),
     /// Build the artifacts of the source tree
     Build(build::Build),
     /// Sign Mach-O files ad hoc, byte for byte as codesign or a linker does
@@ -73,6 +76,7 @@ impl Command {
             Self::Finalize(command) => command.run(),
             Self::ServeReleases(command) => command.run(),
             Self::Version(command) => command.run(),
+            Self::Rehearse(command) => command.run(),
             Self::Build(command) => command.run(),
             Self::Preflight(command) => command.run(),
             Self::Exercise(command) => command.run(),

@@ -41,6 +41,8 @@ enum LinkerName {
     Cctools,
     Lld,
     Go,
+    #[value(name = "ld-0")]
+    Ld0,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -88,6 +90,7 @@ impl Sign {
                 LinkerName::Cctools => Linker::Cctools,
                 LinkerName::Lld => Linker::Lld,
                 LinkerName::Go => Linker::Go,
+                LinkerName::Ld0 => Linker::Ld0,
             })),
             None => Style::Codesign(self.page_size.map(|size| match size {
                 PageSizeName::Small => PageSize::Small,

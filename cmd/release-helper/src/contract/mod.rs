@@ -181,6 +181,13 @@ impl Contract {
         self.platforms().map(|platform| format!("{}{}", platform.asset, self.attestation_suffix)).collect()
     }
 
+    /// The same contract for some of the platforms only; for all of them if no name is given.
+    pub fn restricted_to(mut self, names: &[String]) -> Result<Self> {
+        let chosen: Vec<String> = self.select(names)?.into_iter().map(|platform| platform.name.clone()).collect();
+        self.platforms.retain(|name, _| chosen.contains(name));
+        Ok(self)
+    }
+
     /// The platform whose asset is called `asset`.
     pub fn platform_of_asset(&self, asset: &str) -> Option<&Platform> {
         self.platforms().find(|platform| platform.asset == asset)

@@ -7,7 +7,8 @@ use std::process::Command;
 use anyhow::{Result, bail};
 
 use crate::files;
-use crate::process::{Call, Scratch};
+use crate::interrupt::Scratch;
+use crate::process::Call;
 
 /// What the browsers write: quarantined, not yet approved by the user.
 const ATTRIBUTE: &str = "0081;00000000;release-helper;";

@@ -14,7 +14,6 @@ use super::api::Release;
 use super::client::{ATTEMPTS, Client, LAG, refuse_ambiguous};
 use super::failure::Failure;
 use crate::error::Hint;
-use crate::output::step;
 use crate::version::Tag;
 
 /// GitHub's limit for notes, in characters.
@@ -64,6 +63,19 @@ pub fn draft(client: &Client, tag: &str, notes: Option<&str>) -> Result<Draft> {
     Ok(Draft { id: release.id, tag: tag.to_owned(), state, url: release.html_url })
 }
 
+/// Makes sure that `release` is the only one of its tag. Empty twins that a run of `draft` left behind are removed.
+pub(super) fn ensure_only(client: &Client, release: &Release, state: &str, next: &str) -> Result<()> {
+    let tag = &release.tag_name;
+    let mut known = listed(client, tag).explain(format!("{state}: cannot list the releases for {tag}"), next)?;
+    if known.iter().all(|other| other.id != release.id) {
+        // The list lags behind the release we have read by its number.
+        known.push(release.clone());
+    }
+    let ids: Vec<u64> = known.iter().map(|release| release.id).collect();
+    let only = settle(client, tag, release.body.as_deref(), known)?;
+    if only.id == release.id { Ok(()) } else { refuse_ambiguous(tag, &ids) }
+}
+
 /// What a draft is made of.
 struct Contents<'a> {
     tag: &'a str,
@@ -107,7 +119,7 @@ impl<'a> Contents<'a> {
                     if failures >= ATTEMPTS {
                         return Err(failure);
                     }
-                    step(format_args!("{failure}; looking whether the draft was made"));
+                    client.say(format_args!("{failure}; looking whether the draft was made"));
                     // The wait is longer than lists lag: a second draft is worse than a minute.
                     for seconds in LAG {
                         client.clock.sleep(Duration::from_secs(seconds));
@@ -126,11 +138,10 @@ impl<'a> Contents<'a> {
     }
 }
 
-/// All releases of `tag`, oldest first.
+/// All releases of `tag`.
 fn listed(client: &Client, tag: &str) -> Result<Vec<Release>, Failure> {
     let mut releases = client.releases()?;
     releases.retain(|release| release.tag_name == tag);
-    releases.sort_by_key(|release| release.id);
     Ok(releases)
 }
 
@@ -150,7 +161,8 @@ fn listed_with(client: &Client, tag: &str, own: Release) -> Result<Vec<Release>,
 
 /// The one release among those of a tag: the published one, else the oldest. Younger drafts that are nothing but
 /// leftovers of a run of this command are removed; anything else is left to a person.
-fn settle(client: &Client, tag: &str, notes: Option<&str>, known: Vec<Release>) -> Result<Release> {
+fn settle(client: &Client, tag: &str, notes: Option<&str>, mut known: Vec<Release>) -> Result<Release> {
+    known.sort_by_key(|release| release.id);
     let ids: Vec<u64> = known.iter().map(|release| release.id).collect();
     let position = known.iter().position(|release| !release.draft).unwrap_or(0);
     let mut others = known;
@@ -181,7 +193,7 @@ fn settle(client: &Client, tag: &str, notes: Option<&str>, known: Vec<Release>) 
         if !is_leftover {
             refuse_ambiguous(tag, &ids)?;
         }
-        step(format_args!("removing the empty draft {}: the release for {tag} is {}", other.id, release.id));
+        client.say(format_args!("removing the empty draft {}: the release for {tag} is {}", other.id, release.id));
         client.delete_release(other.id).explain(&state, &next)?;
     }
     Ok(release)

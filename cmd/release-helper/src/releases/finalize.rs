@@ -8,12 +8,12 @@ use super::Explain;
 use super::api::{Asset, Release};
 use super::client::{Client, LAG};
 use super::download::fetch_checked;
+use super::draft::ensure_only;
 use super::failure::Failure;
 use super::sums::Sums;
 use super::upload::{Content, Source, place};
 use crate::contract::Contract;
 use crate::error::Hint;
-use crate::output::step;
 use crate::version::Tag;
 
 /// What the release must be.
@@ -87,6 +87,7 @@ pub fn finalize(client: &Client, id: u64, expected: &Expectation) -> Result<Fina
     // The set once more, now with the sums: the state that gets published.
     let complete = wait_for_set(client, &release, expected, true, &state, &next)?;
     same_bytes(&complete, &sums, &source, &state)?;
+    ensure_only(client, &release, &state, &next)?;
     publish(client, &release, expected, &state, &next)?;
     let published = read_back(client, &release, expected, &sums, &source)?;
     Ok(finalized(published.html_url, true))
@@ -113,7 +114,7 @@ fn wait_for_set(
                 format!("upload what is missing with `release-helper upload --release-id {}`, delete what does not belong, then run {next} again", release.id),
             );
         };
-        step(format_args!("{}; lists lag at times, looking again in {seconds} s", wrong.join("; ")));
+        client.say(format_args!("{}; lists lag at times, looking again in {seconds} s", wrong.join("; ")));
         client.clock.sleep(Duration::from_secs(*seconds));
     }
 }

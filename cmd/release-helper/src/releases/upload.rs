@@ -16,7 +16,6 @@ use super::progress::Progress;
 use super::sums::digest_of_file;
 use crate::contract::Contract;
 use crate::error::Hint;
-use crate::output::step;
 use crate::{artifact, files};
 
 /// GitHub's limit: files must be smaller, in bytes.
@@ -130,7 +129,7 @@ pub fn upload(client: &Client, id: u64, paths: &[PathBuf], rules: &Rules<'_>) ->
                     let known = release.assets.iter().find(|asset| asset.name == source.name).cloned();
                     let result = place(client, &release, source, known);
                     if let Ok(outcome) = &result {
-                        step(format_args!("{outcome:8} {} ({} bytes)", source.name, source.size));
+                        client.say(format_args!("{outcome:8} {} ({} bytes)", source.name, source.size));
                     }
                     *results[index].lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
                 }

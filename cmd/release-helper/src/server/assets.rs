@@ -150,9 +150,7 @@ fn begin(call: &Call<'_>, length: u64) -> Result<Result<u64, Response>> {
 fn receive(call: &Call<'_>, connection: &mut Connection, id: u64, length: u64) -> Result<String> {
     let path = call.server.store.asset_path(id);
     let directory = path.parent().context("an asset's path has a directory")?;
-    let mut file = tempfile::Builder::new()
-        .prefix(".tmp-")
-        .tempfile_in(directory)
+    let (mut file, _leftover) = crate::files::temporary_beside(&path)
         .map_err(|error| anyhow::anyhow!("cannot write into {}: {error}", directory.display()))?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 256 * 1024];

@@ -207,9 +207,6 @@ impl Drop for Running {
             // Wakes the thread that accepts.
             let _ = TcpStream::connect(address);
         }
-        for connection in self.server.connections.lock().unwrap_or_else(PoisonError::into_inner).values() {
-            let _ = connection.shutdown(Shutdown::Both);
-        }
         for thread in std::mem::take(&mut self.threads) {
             let _ = thread.join();
         }
@@ -223,10 +220,12 @@ fn listen(address: &str) -> Result<TcpListener> {
 }
 
 fn accept(server: &Arc<Server>, listener: &TcpListener, is_objects: bool) {
+    let mut threads: Vec<std::thread::JoinHandle<()>> = Vec::new();
     for stream in listener.incoming() {
         if server.stopping.load(Ordering::SeqCst) {
-            return;
+            break;
         }
+        threads.retain(|thread| !thread.is_finished());
         // A client that gave up between its connect and our accept is its own problem.
         let Ok(stream) = stream else { continue };
         let _ = stream.set_nodelay(true);
@@ -235,10 +234,17 @@ fn accept(server: &Arc<Server>, listener: &TcpListener, is_objects: bool) {
             server.connections.lock().unwrap_or_else(PoisonError::into_inner).insert(number, twin);
         }
         let server = server.clone();
-        std::thread::spawn(move || {
+        threads.push(std::thread::spawn(move || {
             serve::serve(&server, stream, is_objects);
             server.connections.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
-        });
+        }));
+    }
+    // The directory is free for another server only when no connection can write any more.
+    for connection in server.connections.lock().unwrap_or_else(PoisonError::into_inner).values() {
+        let _ = connection.shutdown(Shutdown::Both);
+    }
+    for thread in threads {
+        let _ = thread.join();
     }
 }
 

@@ -1,0 +1,248 @@
+//! The main job on one machine: a whole release against an embedded release server, from the tag to six published
+//! assets that were rebuilt bit for bit. Each step is the one the release workflow runs on GitHub.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use serde::Serialize;
+
+use crate::artifact;
+use crate::build::{Artifact, cargo};
+use crate::contract::Contract;
+use crate::error::Hint;
+use crate::exercise::{self, Trial};
+use crate::interrupt::Scratch;
+use crate::output::{self, Table};
+use crate::releases::{self, Client};
+use crate::toolchain::Toolchain;
+use crate::version::{self, Tag};
+use crate::{files, server, source};
+
+/// What to rehearse.
+pub struct Options {
+    /// The tag to release.
+    pub tag: Tag,
+    /// The names of the platforms; all of them if there is none.
+    pub platforms: Vec<String>,
+    /// The checkout.
+    pub root: PathBuf,
+    /// Take the files as they are on the disk, not the commit's.
+    pub allow_dirty: bool,
+    /// The port to serve releases on; 0 takes any free one.
+    pub port: u16,
+}
+
+/// How a rehearsal ended.
+#[derive(Serialize)]
+pub struct Report {
+    /// The tag that was released.
+    pub tag: String,
+    /// The commit it was made of.
+    pub commit: String,
+    /// One row for each platform.
+    pub platforms: Vec<Row>,
+}
+
+/// What became of one platform.
+#[derive(Serialize)]
+pub struct Row {
+    /// The platform's name.
+    pub platform: String,
+    /// The size of its asset in bytes.
+    pub size: usize,
+    /// The SHA-256 of its asset.
+    pub sha256: String,
+    /// Whether the asset fulfils every clause of the contract.
+    pub contract: bool,
+    /// How far it was tried on this machine.
+    pub tested: Trial,
+    /// Whether a second build gave the published bytes.
+    pub reproduced: bool,
+}
+
+impl Report {
+    /// Whether everything held.
+    pub fn holds(&self) -> bool {
+        self.platforms.iter().all(|row| row.contract && row.reproduced)
+    }
+}
+
+impl std::fmt::Display for Report {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut table = Table::new(["platform", "size", "sha256", "contract", "tested", "reproduced"]);
+        for row in &self.platforms {
+            let word = |holds: bool, yes: &str, no: &str| if holds { yes } else { no }.to_owned();
+            table.row([
+                row.platform.clone(),
+                row.size.to_string(),
+                row.sha256.clone(),
+                word(row.contract, "kept", "BROKEN"),
+                row.tested.to_string(),
+                word(row.reproduced, "yes", "NO"),
+            ]);
+        }
+        table.fmt(f)
+    }
+}
+
+/// Rehearses a release. The server comes back still running, to be looked at.
+pub fn rehearse(options: &Options) -> Result<(Report, server::Running)> {
+    let Options { tag, root, .. } = options;
+    if !options.allow_dirty {
+        source::ensure_clean(root)?;
+    }
+    let commit = source::commit(root, "HEAD")?;
+    let contract = Contract::of_tree(root)?.restricted_to(&options.platforms)?;
+    let platforms = contract.select(&[])?;
+    let toolchain = Toolchain::of_tree(root)?;
+    toolchain.ensure_targets(&platforms)?;
+    let directory = fresh_directory(root)?;
+    let scratch = Scratch::new()?;
+
+    let tree = scratch.path().join("tree");
+    if options.allow_dirty {
+        source::copy_tracked(root, &tree)?;
+    } else {
+        source::export(root, &commit, &tree)?;
+    }
+    version::inject(&tree, tag)?;
+    step("version", format_args!("{} injected into a clean copy of {}", tag.version(), &commit[..12]));
+
+    let server = serve(options, &directory, &commit)?;
+    let client = Client::new(server.url(), server.repository(), Some(TOKEN))?;
+    let draft = releases::draft(&client, &tag.to_string(), None)?;
+    step("draft", format_args!("release {} on {}", draft.id, server.url()));
+
+    let build = |tree: &Path, place: &str, surroundings: &cargo::Surroundings| {
+        cargo::build(&toolchain, &contract, &platforms, tree, &scratch.path().join(place), surroundings)
+    };
+    let artifacts = build(&tree, "build", &cargo::Surroundings::default())?;
+    step("build", format_args!("{} artifacts by cargo, Rust {}", artifacts.len(), toolchain.version));
+
+    let paths = write(&artifacts, &directory.join("artifacts"))?;
+    let mut kept = Vec::new();
+    for (artifact, platform) in artifacts.iter().zip(&platforms) {
+        let inspection = artifact::inspect::inspect(&artifact.bytes, platform, &contract, Some(&tag.version()))?;
+        for clause in inspection.broken() {
+            output::step(format_args!(
+                "{}: {} is {}, not {}",
+                artifact.asset, clause.clause, clause.measured, clause.expected
+            ));
+        }
+        kept.push(inspection.holds());
+    }
+    step("inspect", format_args!("{} of {} keep every clause of the contract", count(&kept), kept.len()));
+    ensure!(kept.iter().all(|&kept| kept), "an artifact breaks the contract; the draft stays unpublished");
+
+    let rules = releases::Rules::of(&contract);
+    releases::upload(&client, draft.id, &paths, &rules)?;
+    step("upload", format_args!("{} assets", paths.len()));
+
+    let names: Vec<String> = artifacts.iter().map(|artifact| artifact.asset.clone()).collect();
+    let downloaded = releases::download(&client, draft.id, &directory.join("downloaded"), &names)?;
+    let mut trials = Vec::new();
+    for platform in &platforms {
+        let file = downloaded.iter().find(|file| file.name == platform.asset).context("an asset was not downloaded")?;
+        make_executable(&file.path)?;
+        trials.push(exercise::exercise(platform, &tag.version(), &file.path).context("the draft stays unpublished")?);
+    }
+    let ran = trials.iter().filter(|trial| matches!(trial, Trial::Ran { .. })).count();
+    step("test", format_args!("{ran} of {} loaded real libraries as downloaded", trials.len()));
+
+    let mut records = releases::Sums::default();
+    for artifact in &artifacts {
+        records.insert(&artifact.asset, &artifact.sha256)?;
+    }
+    releases::finalize(&client, draft.id, &releases::Expectation::of(&contract, records))?;
+    step("finalize", format_args!("{} written, exactly {} assets, published", contract.sums, contract.assets().len()));
+
+    let published = releases::download(&client, draft.id, &directory.join("published"), &names)?;
+    let rebuilt = rebuild(&scratch, &tree, build)?;
+    let mut rows = Vec::new();
+    for (((artifact, kept), tested), platform) in rebuilt.iter().zip(kept).zip(trials).zip(&platforms) {
+        let file = published.iter().find(|file| file.name == artifact.asset).context("an asset was not downloaded")?;
+        let bytes = files::read(&file.path)?;
+        rows.push(Row {
+            platform: platform.name.clone(),
+            size: bytes.len(),
+            reproduced: bytes == artifact.bytes,
+            sha256: file.sha256.clone(),
+            contract: kept,
+            tested,
+        });
+    }
+    let reproduced = rows.iter().filter(|row| row.reproduced).count();
+    step("verify", format_args!("{reproduced} of {} rebuilt bit for bit in another place", rows.len()));
+    Ok((Report { tag: tag.to_string(), commit, platforms: rows }, server))
+}
+
+/// What the rehearsal's client sends; the server takes no other. It opens nothing else in the world.
+const TOKEN: &str = "rehearsal";
+
+/// An empty `dist/rehearsal`.
+fn fresh_directory(root: &Path) -> Result<PathBuf> {
+    let directory = root.join("dist/rehearsal");
+    if directory.exists() {
+        std::fs::remove_dir_all(&directory)
+            .with_context(|| format!("cannot remove the last rehearsal in {}", directory.display()))
+            .hint("stop a rehearsal that still runs with --keep, and check the directory's permissions")?;
+    }
+    files::create_dir(&directory)?;
+    Ok(directory)
+}
+
+fn serve(options: &Options, directory: &Path, commit: &str) -> Result<server::Running> {
+    server::start(server::Options {
+        address: format!("127.0.0.1:{}", options.port),
+        token: Some(TOKEN.to_owned()),
+        tags: vec![server::Tag { name: options.tag.to_string(), commit: commit.to_owned(), message: None }],
+        ..server::Options::new(&directory.join("server"))
+    })
+}
+
+/// Builds again from the same sources in another directory, under another home, environment and number of jobs.
+fn rebuild(
+    scratch: &Scratch,
+    tree: &Path,
+    build: impl Fn(&Path, &str, &cargo::Surroundings) -> Result<Vec<Artifact>>,
+) -> Result<Vec<Artifact>> {
+    let home = scratch.path().join("home of a verifier");
+    files::create_dir(&home)?;
+    let set = |name: &str, value: &str| (name.into(), Some(value.into()));
+    let surroundings = cargo::Surroundings {
+        home: Some(home),
+        jobs: Some(1),
+        environment: vec![
+            set("USER", "verifier"),
+            set("TZ", "Pacific/Kiritimati"),
+            set("LC_ALL", "tr_TR.UTF-8"),
+            set("SOURCE_DATE_EPOCH", "1"),
+            set("VERIFIER", "trusts nobody"),
+        ],
+        ..cargo::Surroundings::default()
+    };
+    build(tree, "a place with another name", &surroundings)
+}
+
+fn write(artifacts: &[Artifact], directory: &Path) -> Result<Vec<PathBuf>> {
+    files::create_dir(directory)?;
+    let one = |artifact: &Artifact| {
+        let path = directory.join(&artifact.asset);
+        files::write_executable(&path, &artifact.bytes).map(|()| path)
+    };
+    artifacts.iter().map(one).collect()
+}
+
+fn make_executable(path: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))
+        .with_context(|| format!("cannot make {} executable", path.display()))
+}
+
+fn count(all: &[bool]) -> usize {
+    all.iter().filter(|&&one| one).count()
+}
+
+fn step(name: &str, text: std::fmt::Arguments<'_>) {
+    output::step(format_args!("{name:>9}  {text}"));
+}

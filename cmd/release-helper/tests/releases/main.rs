@@ -1,0 +1,5 @@
+//! Releases: the client's state machine against the embedded server, the server against GitHub's own description
+//! and independent clients, and both against faults.
+
+mod campaign;
+mod common;
