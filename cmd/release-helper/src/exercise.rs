@@ -32,6 +32,8 @@ const LIBRARIES: [&str; 10] = [
 
 /// Where a libc for a foreign machine may be installed: as the system's own, or as Debian's cross packages do.
 const ROOTS: [&str; 3] = ["/", "/usr/aarch64-linux-gnu", "/usr/x86_64-linux-gnu"];
+/// Where the tests of tsuku-dltest keep theirs, in the source tree (`cmd/tsuku-dltest/tests/fetch-libraries`).
+const TEST_ROOTS: [&str; 2] = ["target/dltest-libraries/arm64-glibc", "target/dltest-libraries/arm64-musl"];
 
 /// How far an artifact could be tried on this machine.
 #[derive(Clone, Debug, Serialize)]
@@ -78,8 +80,9 @@ struct Answer {
 }
 
 /// Runs the artifact of `platform` at `path`, which must be of the given version. An error says what it did wrong.
-pub fn exercise(platform: &Platform, version: &str, path: &Path) -> Result<Trial> {
-    let start = match Start::find(platform) {
+/// Emulators find foreign libcs in the system and in those that the tests of the source `tree` fetched.
+pub fn exercise(platform: &Platform, version: &str, path: &Path, tree: Option<&Path>) -> Result<Trial> {
+    let start = match Start::find(platform, tree) {
         Ok(start) => start,
         Err(missing) => return Ok(Trial::NotRunHere { missing }),
     };
@@ -138,13 +141,15 @@ struct Start {
 }
 
 impl Start {
-    fn find(platform: &Platform) -> Result<Self, String> {
+    fn find(platform: &Platform, tree: Option<&Path>) -> Result<Self, String> {
         let (machine, os) = platform.nix_system.split_once('-').unwrap_or_default();
         if os != std::env::consts::OS.replace("macos", "darwin") {
             return Err(format!("{os} machine"));
         }
         let loader = platform.interpreter.as_deref().or(platform.loader.as_deref()).unwrap_or_default();
-        let root = ROOTS.iter().map(PathBuf::from).find(|root| root.join(loader.trim_start_matches('/')).exists());
+        let roots = ROOTS.iter().map(PathBuf::from);
+        let test_roots = tree.into_iter().flat_map(|tree| TEST_ROOTS.map(|root| tree.join(root)));
+        let root = roots.chain(test_roots).find(|root| root.join(loader.trim_start_matches('/')).exists());
         let emulator = (machine != std::env::consts::ARCH).then(|| format!("qemu-{machine}"));
         if let Some(emulator) = emulator.as_deref().filter(|emulator| !on_path(emulator)) {
             return Err(emulator.to_owned());

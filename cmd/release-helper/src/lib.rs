@@ -20,6 +20,7 @@ pub mod server;
 pub mod source;
 pub mod summary;
 pub mod toolchain;
+pub mod vary;
 pub mod version;
 
 use std::process::ExitCode;

@@ -10,6 +10,7 @@ use crate::error::{Hint, hinted};
 use crate::exercise::{Trial, exercise, in_container, quarantined};
 use crate::output::{self, Table};
 use crate::releases::runner;
+use crate::source;
 
 /// Run an artifact: its version, real libraries that must load, and a missing one that must not
 #[derive(clap::Args)]
@@ -32,7 +33,10 @@ impl Exercise {
             .platform_of_asset(name)
             .with_context(|| format!("{name:?} is not the name of an asset"))
             .hint(format!("name the file as the release does, such as {}-linux-amd64", contract.binary))?;
-        let mut trials = vec![("this machine".to_owned(), exercise(platform, &self.version, &self.file)?)];
+        let mut trials = vec![(
+            "this machine".to_owned(),
+            exercise(platform, &self.version, &self.file, source::root(None).ok().as_deref())?,
+        )];
         if self.containers {
             for image in &platform.test_containers {
                 trials.push((image.clone(), in_container(image, &self.version, &self.file)?));

@@ -176,16 +176,16 @@ impl Contract {
         self.platforms().map(|platform| platform.asset.clone()).chain([self.sums.clone()]).collect()
     }
 
-    /// The names of the attestations that a release made on GitHub has beside [`Contract::assets`].
-    pub fn attestations(&self) -> Vec<String> {
-        self.platforms().map(|platform| format!("{}{}", platform.asset, self.attestation_suffix)).collect()
-    }
-
     /// The same contract for some of the platforms only; for all of them if no name is given.
     pub fn restricted_to(mut self, names: &[String]) -> Result<Self> {
         let chosen: Vec<String> = self.select(names)?.into_iter().map(|platform| platform.name.clone()).collect();
         self.platforms.retain(|name, _| chosen.contains(name));
         Ok(self)
+    }
+
+    /// The names of the attestations that a release made on GitHub has beside [`Contract::assets`].
+    pub fn attestations(&self) -> Vec<String> {
+        self.platforms().map(|platform| format!("{}{}", platform.asset, self.attestation_suffix)).collect()
     }
 
     /// The platform whose asset is called `asset`.

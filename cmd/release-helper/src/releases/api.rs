@@ -1,13 +1,15 @@
 //! The operations of the REST API that a release needs (<https://docs.github.com/en/rest/releases>).
 
 use std::io::{Read, Write};
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::client::{Client, Payload, encode};
+use super::client::{Client, LAG, Payload, encode};
 use super::failure::{Cause, Failure};
+use crate::digest::hex;
 
 /// A release, as far as this client needs to know it.
 #[derive(Clone, Debug, Deserialize)]
@@ -121,9 +123,28 @@ impl Client {
         self.retry(|| self.all("/releases"))
     }
 
-    /// The release called `id`.
+    /// The release called `id`, which some job has made: one that is not there yet is waited for.
     pub fn release(&self, id: u64) -> Result<Release, Failure> {
+        self.await_visible(|| self.release_now(id))
+    }
+
+    /// The release called `id`, if it is there.
+    pub(super) fn release_now(&self, id: u64) -> Result<Release, Failure> {
         self.retry(|| self.json("GET", &self.url(&format!("/releases/{id}")), Payload::None))
+    }
+
+    /// Asks again for a while when a release is not found: a new one may not be known everywhere for some seconds.
+    fn await_visible<T>(&self, ask: impl Fn() -> Result<T, Failure>) -> Result<T, Failure> {
+        for seconds in &LAG[..4] {
+            match ask() {
+                Err(failure) if failure.is_status(404) => {
+                    self.say(format_args!("{failure}; looking again in {seconds} s"));
+                    self.clock.sleep(Duration::from_secs(*seconds));
+                }
+                other => return other,
+            }
+        }
+        ask()
     }
 
     /// The published release of `tag`.
@@ -133,7 +154,7 @@ impl Client {
 
     /// All assets of the release `id`.
     pub fn assets(&self, id: u64) -> Result<Vec<Asset>, Failure> {
-        self.retry(|| self.all(&format!("/releases/{id}/assets")))
+        self.await_visible(|| self.retry(|| self.all(&format!("/releases/{id}/assets"))))
     }
 
     /// The tag `name`, `None` if it does not exist.
@@ -254,11 +275,6 @@ impl Client {
         }
         Ok((size, hex(&hasher.finalize())))
     }
-}
-
-/// Lower-case hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The address of the next page in a `Link` header (RFC 8288).

@@ -13,6 +13,7 @@ use super::failure::Failure;
 use super::sums::Sums;
 use super::upload::{Content, Source, place};
 use crate::contract::Contract;
+use crate::digest;
 use crate::error::Hint;
 use crate::version::Tag;
 
@@ -73,7 +74,7 @@ pub fn finalize(client: &Client, id: u64, expected: &Expectation) -> Result<Fina
     let source = Source {
         name: expected.sums.clone(),
         size: listed.len() as u64,
-        sha256: super::sums::digest_of(&listed),
+        sha256: digest::sha256(&listed),
         content: Content::Memory(listed),
     };
     let known = assets.into_iter().find(|asset| asset.name == expected.sums);
