@@ -183,6 +183,7 @@ pub(crate) fn take_over() -> Result<Streams, Errno> {
         // What a library leaves behind comes to us, and we end it. Older kernels than 3.4 lack this.
         let _ = syscall!(PRCTL, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     }
+    offer_to_the_oom_killer();
     Ok(streams)
 }
 
@@ -219,7 +220,6 @@ fn child(slots: &Slots, work: &[Work<'_>], streams: &Streams) -> ! {
     // No descendant may hold the caller's pipes open.
     close(streams.out);
     close(streams.err);
-    offer_to_the_oom_killer();
     match *work {
         [(slot, path)] => loader::load(path, &mut slots.only(slot)),
         _ => serve(slots, work),
@@ -241,7 +241,8 @@ fn serve(slots: &Slots, work: &[Work<'_>]) {
 #[cfg(not(target_env = "gnu"))]
 fn serve(_: &Slots, _: &[Work<'_>]) {}
 
-/// If memory runs out, a library that eats it shall die, not its driver or the caller.
+/// If memory runs out, a library that eats it shall die, not the caller. The children inherit this; the driver is not in
+/// danger, for of processes that are offered alike the kernel takes the largest.
 fn offer_to_the_oom_killer() {
     if let Ok(fd) = open(c"/proc/self/oom_score_adj", O_WRONLY) {
         let _ = write(fd, b"1000");
@@ -269,8 +270,9 @@ pub(crate) fn next_ending() -> Option<(i32, Ending)> {
         return None;
     }
     // As long as it is not reaped, nobody else can have its number.
-    kill(pid);
+    kill_group(pid);
     if code == CLD_STOPPED {
+        kill(pid);
         return Some((pid, Ending::Stopped(status as u8)));
     }
     // SAFETY: no status is asked for.
@@ -278,13 +280,16 @@ pub(crate) fn next_ending() -> Option<(i32, Ending)> {
     Some((pid, if code == CLD_EXITED { Ending::Exit(status as u8) } else { Ending::Signal(status as u8) }))
 }
 
+fn kill_group(pid: i32) {
+    // SAFETY: takes no pointer.
+    let _ = unsafe { syscall!(KILL, -(pid as isize), SIGKILL) };
+}
+
 /// Kills a child of ours and its group.
 pub(crate) fn kill(pid: i32) {
-    // SAFETY: take no pointer.
-    unsafe {
-        let _ = syscall!(KILL, -(pid as isize), SIGKILL);
-        let _ = syscall!(KILL, pid, SIGKILL);
-    }
+    kill_group(pid);
+    // SAFETY: takes no pointer.
+    let _ = unsafe { syscall!(KILL, pid, SIGKILL) };
 }
 
 /// Ends every process that a library left behind.

@@ -38,7 +38,7 @@ pub(crate) use slots::{Phase, Slot, Slots};
 
 /// How many libraries a child may serve if it is shared. Only glibc unloads what it has loaded, so that the next library
 /// finds the process as it was.
-pub(crate) const SHARE: usize = if cfg!(target_env = "gnu") { 8 } else { 1 };
+pub(crate) const SHARE: usize = if cfg!(target_env = "gnu") { 16 } else { 1 };
 
 /// Standard error, until [`take_over`] has moved it.
 pub(crate) const STDERR: i32 = 2;

@@ -15,6 +15,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("hanging_costs_one_answer", hanging_costs_one_answer),
     ("loading_and_unloading_are_told_apart", loading_and_unloading_are_told_apart),
     ("what_does_not_stop_loading_is_no_failure", what_does_not_stop_loading_is_no_failure),
+    ("a_thread_that_is_unloaded_hurts_its_library_alone", a_thread_that_is_unloaded_hurts_its_library_alone),
     ("a_library_finds_the_callers_signals_and_no_streams", a_library_finds_the_callers_signals_and_no_streams),
     ("a_verdict_depends_on_its_library_alone", a_verdict_depends_on_its_library_alone),
     ("sharing_a_process_changes_no_answer", sharing_a_process_changes_no_answer),
@@ -159,6 +160,13 @@ fn what_does_not_stop_loading_is_no_failure(world: &World) -> Result<(), String>
     for (behaviour, error) in behaviours.iter().zip(errors) {
         assert_eq!(error, None, "{behaviour}");
     }
+    Ok(())
+}
+
+fn a_thread_that_is_unloaded_hurts_its_library_alone(world: &World) -> Result<(), String> {
+    // Its code goes while it runs; whether it notices before the process ends is chance.
+    let error = among_healthy(world, "threads", &["threads-of-its-own".to_owned()]).remove(0);
+    assert!(matches!(error.as_deref(), None | Some("killed by SIGSEGV while unloading")), "{error:?}");
     Ok(())
 }
 
