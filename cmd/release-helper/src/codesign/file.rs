@@ -99,6 +99,9 @@ fn write(plan: &Plan, original: &Input, output: &Path) -> Result<()> {
     let (temporary, _leftover) = files::temporary_beside(output)?;
     let file = temporary.as_file();
     let cloned = clone_into(&original.file, file);
+    if !cloned {
+        reserve(file, plan.size)?;
+    }
     file.set_len(plan.size)?;
     plan.write(&original.source(), &FileSink { file, cloned })?;
     keep_attributes(original, file).context("cannot keep the file's attributes")?;
@@ -117,6 +120,23 @@ fn clone_into(from: &File, to: &File) -> bool {
 #[cfg(not(target_os = "linux"))]
 fn clone_into(_: &File, _: &File) -> bool {
     false
+}
+
+/// Allocates the blocks of a file. A full disk is noticed before anything is written, and ext4 has nothing left to
+/// allocate and flush when the file is renamed over another, which takes as long as all the hashing. Like a linker's
+/// result, and unlike what `files::write` writes, the file reaches the disk when the system sees fit.
+#[cfg(target_os = "linux")]
+fn reserve(file: &File, size: u64) -> io::Result<()> {
+    match rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, size) {
+        Err(rustix::io::Errno::NOSPC) => Err(rustix::io::Errno::NOSPC.into()),
+        // Not every file system can.
+        _ => Ok(()),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn reserve(_: &File, _: u64) -> io::Result<()> {
+    Ok(())
 }
 
 /// Gives `to` the owner, the extended attributes and the mode of the original.

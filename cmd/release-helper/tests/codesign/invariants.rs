@@ -1,8 +1,10 @@
 //! What must be true of any bytes whatever. The fuzz targets include this file; a test replays what they found.
 
+use std::ops::Range;
+
 use release_helper::codesign::{Linker, PageSize, Signing, Style, sign, unsign, verify};
 
-use crate::images::{ARM, INTEL, INTEL_32, Image, POWER, SIGNATURE, fat};
+use crate::images::{ARM, INTEL, INTEL_32, Image, POWER, fat};
 
 /// A file made of a fuzzer's input: the input itself, or a sound file with some of its bytes changed.
 pub(crate) fn file(input: &[u8]) -> Vec<u8> {
@@ -21,25 +23,29 @@ pub(crate) fn file(input: &[u8]) -> Vec<u8> {
         10 => signed(INTEL_32, None),
         _ => signed(ARM, None),
     };
-    // Four bytes say where, two what; the upper bits of the place say in which width and order.
+    let all = 0..bytes.len();
+    change(&mut bytes, all, edits);
+    bytes
+}
+
+/// Changes bytes in the range. Of each six bytes of `edits` two say where, one how, two what.
+fn change(bytes: &mut Vec<u8>, range: Range<usize>, edits: &[u8]) {
     for edit in edits.chunks_exact(6).take(64) {
-        let place = u32::from_le_bytes([edit[0], edit[1], edit[2], 0]) as usize % bytes.len();
-        let value = u32::from(u16::from_le_bytes([edit[4], edit[5]]));
-        let value = if edit[3] & 4 == 0 { value } else { (value as u16).cast_signed() as i32 as u32 };
-        let value = match edit[3] % 4 {
-            0 => value.to_le_bytes()[..1].to_vec(),
-            1 => value.to_le_bytes().to_vec(),
-            2 => value.to_be_bytes().to_vec(),
-            _ => {
+        let place = u32::from_le_bytes([edit[0], edit[1], edit[2], 0]) as usize % range.len() + range.start;
+        let value = i32::from(i16::from_le_bytes([edit[4], edit[5]])) as u32;
+        let value = match edit[3] % 8 {
+            0 => {
                 bytes.truncate(place + 1);
-                continue;
+                return;
             }
+            1 | 2 => value.to_le_bytes()[..1].to_vec(),
+            3 | 4 => value.to_le_bytes().to_vec(),
+            _ => value.to_be_bytes().to_vec(),
         };
         for (byte, value) in bytes[place..].iter_mut().zip(value) {
             *byte = value;
         }
     }
-    bytes
 }
 
 fn signed(cpu: (u32, u32), linker: Option<Linker>) -> Vec<u8> {
@@ -53,6 +59,13 @@ fn with_info_plist() -> Vec<u8> {
     let name = bytes.windows(7).position(|window| window == b"__text\0").unwrap();
     bytes[name..name + 12].copy_from_slice(b"__info_plist");
     bytes
+}
+
+/// A program for a system that needs SHA-1.
+fn for_an_old_system() -> Vec<u8> {
+    let mut image = Image::new(INTEL);
+    image.commands[1] = (0x24, vec![0x000a_0900, 0x000a_0900]);
+    image.bytes()
 }
 
 /// Reading any file gives an answer.
@@ -89,14 +102,17 @@ pub(crate) fn signs(input: &[u8]) {
     assert!(!verify(&unsign(&signed).unwrap()).unwrap().holds());
 }
 
-/// A signature made of anything gets an answer, and one that holds can be preserved or has no known form.
+/// A signature with changes gets an answer; one that holds can be preserved, unless no tool writes such.
 pub(crate) fn signature(input: &[u8]) {
-    let Some((&choice, rest)) = input.split_first() else { return };
-    let mut image = Image::new(if choice % 2 == 0 { ARM } else { INTEL });
-    image.segments[1].4 = 0x100 + rest.len() as u64;
-    image.commands.push((SIGNATURE, vec![0x1100, rest.len() as u32]));
-    let mut bytes = image.bytes();
-    bytes[0x1100..].copy_from_slice(rest);
+    let Some((&choice, edits)) = input.split_first() else { return };
+    let mut bytes = match choice % 4 {
+        0 => signed(ARM, None),
+        1 => signed(INTEL, Some(Linker::Lld)),
+        2 => sign(&with_info_plist(), &Signing::adhoc("program")).unwrap(),
+        _ => sign(&for_an_old_system(), &Signing::adhoc("program")).unwrap(),
+    };
+    // 88 bytes of header, hashes and the other blobs: what is behind is slack.
+    change(&mut bytes, 0x1100..0x1100 + 256, edits);
     let report = verify(&bytes).unwrap();
     if let Some(signature) = report.signature().filter(|_| report.holds()) {
         let again = sign(&bytes, &Signing { identifier: None, style: Style::Preserve });
