@@ -378,7 +378,7 @@ fn strings_of_a_build_machine() {
 fn strings_of_this_very_machine() {
     let contract = fixtures::contract();
     let here = Surroundings {
-        directories: vec!["/srv/ci/work".into(), "/lib".into(), "/".into(), "relative".into()],
+        directories: vec!["/srv/ci/work".into(), "/lib".into(), "/dev".into(), "/".into(), "relative".into()],
         names: vec!["somebody".into(), "jobs".into(), "root".into(), "tsuku".into(), "ci".into()],
     };
     for platform in platforms(&CONTENT) {
@@ -390,7 +390,7 @@ fn strings_of_this_very_machine() {
             assert!(!holds(trace), "{trace}");
         }
         // The name of a user may be a word that is rightly there.
-        for harmless in ["", "--jobs N", "steve.jobs", "/srv/ci", "the root of all"] {
+        for harmless in ["", "--jobs N", "steve.jobs", "/srv/ci", "the root of all", "/dev/null"] {
             assert!(holds(harmless), "{harmless}");
         }
     }
