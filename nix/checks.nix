@@ -84,7 +84,7 @@ eachPlatform "contract" (
   fmt = craneLib.cargoFmt {
     pname = contract.binary;
     inherit (source) version;
-    src = source.rust;
+    src = source.workspace;
   };
 
   nixfmt = check "nixfmt" [ pkgs.nixfmt ] ''

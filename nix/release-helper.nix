@@ -13,25 +13,39 @@ let
     strictDeps = true;
     doCheck = false;
   };
-  withCrates = arguments: arguments // { cargoArtifacts = craneLib.buildDepsOnly arguments; };
+  # crane makes empty tests, also those that Cargo.toml names in the program's folder: they would make it a member.
+  crates =
+    arguments:
+    craneLib.buildDepsOnly (arguments // { extraDummyScript = "rm -rf $out/cmd/tsuku-dltest"; });
 
   # The checks compile in a fraction of the time without link-time optimization.
-  checked = withCrates (
-    common
+  checked = common // {
+    CARGO_PROFILE = "dev";
+    doCheck = true;
+    cargoTestExtraArgs = "--lib --bins";
+  };
+  checkedCrates = crates (
+    checked
     // {
-      CARGO_PROFILE = "dev";
-      doCheck = true;
+      cargoCheckExtraArgs = "";
+      cargoTestExtraArgs = "--lib --bins --no-run";
     }
   );
 in
 craneLib.buildPackage (
-  withCrates common
+  common
   // {
+    cargoArtifacts = crates common;
     passthru = {
-      clippy = craneLib.cargoClippy (
-        checked // { cargoClippyExtraArgs = "--all-targets -- --deny warnings"; }
-      );
-      tests = craneLib.cargoTest (checked // { cargoTestExtraArgs = "--lib --bins"; });
+      tests = craneLib.cargoTest (checked // { cargoArtifacts = checkedCrates; });
+      clippy = craneLib.cargoClippy {
+        inherit (common) pname version strictDeps;
+        src = source.workspace;
+        CARGO_PROFILE = "dev";
+        cargoArtifacts = checkedCrates;
+        cargoExtraArgs = "--locked --package release-helper";
+        cargoClippyExtraArgs = "--all-targets -- --deny warnings";
+      };
     };
     meta = {
       description = "Builds, inspects, signs, releases and verifies tsuku-dltest";
