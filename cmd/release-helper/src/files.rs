@@ -38,12 +38,7 @@ fn whole<'a>(path: &'a Path, content: &'a [u8]) -> impl FnOnce(&mut fs::File) ->
 
 fn write_with_mode<T>(path: &Path, mode: u32, fill: impl FnOnce(&mut fs::File) -> Result<T>) -> Result<T> {
     let what = || format!("cannot write {}", path.display());
-<<<<<<< HEAD
     let (mut file, _leftover) = temporary_beside(path).with_context(what).hint(advice(path))?;
-=======
-    let temporary = tempfile::Builder::new().prefix(".tmp-").tempfile_in(directory_of(path));
-    let mut file = temporary.with_context(what).hint(advice(path))?;
->>>>>>> releases
     let value = fill(file.as_file_mut())?;
     let finish = || -> std::io::Result<()> {
         file.as_file().set_permissions(fs::Permissions::from_mode(mode))?;

@@ -16,10 +16,6 @@ use super::progress::Progress;
 use super::sums::digest_of_file;
 use crate::contract::Contract;
 use crate::error::Hint;
-<<<<<<< HEAD
-use crate::output::step;
-=======
->>>>>>> releases
 use crate::{artifact, files};
 
 /// GitHub's limit: files must be smaller, in bytes.

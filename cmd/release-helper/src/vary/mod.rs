@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::build::{Artifact, cargo};
 use crate::contract::{Contract, Platform};
 use crate::output;
-use crate::process::Scratch;
+use crate::interrupt::Scratch;
 use crate::source;
 use crate::toolchain::Toolchain;
 use std::path::Path;
