@@ -168,7 +168,7 @@ let
 
     "Mach-O artifacts and no others are signed, under the contract's identifier" = onEachArtifact (
       _: platform: artifact:
-      contains "release-helper sign --identifier ${release.signing-identifier} .out/bin/${platform.asset}\n" artifact.postInstall
+      contains "release-helper sign --linker-signed --identifier ${release.signing-identifier} .out/bin/${platform.asset}\n" artifact.postInstall
       == (platform.libc == "libSystem")
     );
 

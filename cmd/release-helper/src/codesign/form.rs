@@ -71,7 +71,25 @@ impl Style {
 }
 
 impl Linker {
-    pub(super) const ALL: [Self; 6] = [Self::Ld64, Self::Go, Self::LdPrime, Self::Cctools, Self::Lld, Self::Ld0];
+    /// All of them; where the forms of two coincide, the earlier one is recognised.
+    pub const ALL: [Self; 6] = [Self::Ld64, Self::Go, Self::LdPrime, Self::Cctools, Self::Lld, Self::Ld0];
+
+    /// The name it has in reports and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ld64 => "ld64",
+            Self::LdPrime => "ld-prime",
+            Self::Cctools => "cctools",
+            Self::Lld => "lld",
+            Self::Go => "go",
+            Self::Ld0 => "ld-0",
+        }
+    }
+
+    /// The one with this name.
+    pub fn by_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|linker| linker.name() == name)
+    }
 
     /// The linker that made `image`, by its load commands.
     pub(super) fn of(image: &Image) -> Self {
@@ -102,12 +120,7 @@ impl fmt::Display for Form {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Codesign { .. } => "codesign",
-            Self::Linker(Linker::Ld64) => "ld64",
-            Self::Linker(Linker::LdPrime) => "ld-prime",
-            Self::Linker(Linker::Cctools) => "cctools",
-            Self::Linker(Linker::Lld) => "lld",
-            Self::Linker(Linker::Go) => "go",
-            Self::Linker(Linker::Ld0) => "ld-0",
+            Self::Linker(linker) => linker.name(),
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use object::macho;
 
 use super::digest::sweep;
@@ -60,11 +60,11 @@ impl Plan {
     /// The file in `source` with an ad-hoc signature. `file_name` is what the default identifier is made of.
     pub(super) fn sign(source: &dyn Source, signing: &Signing, file_name: Option<&str>) -> Result<Self> {
         let images = images(source)?;
-        let fat = matches!(Container::parse(source)?, Container::Fat(_));
         let preserve = signing.style == Style::Preserve;
-        if fat && signing.identifier.is_none() && !preserve {
-            bail!("a fat file has no default identifier: codesign would take it from the slice of its own host");
-        }
+        ensure!(
+            images.len() == 1 || signing.identifier.is_some() || preserve,
+            "a file with several slices has no default identifier: codesign would take that of its own host's slice"
+        );
         let signed = images.iter().any(|(_, image)| image.signature.is_some());
         ensure!(signed || !preserve, "it has no signature that could be preserved");
         // One slice for an old system and all get both CodeDirectories (Security `machorep.cpp`, `prepareForSigning`).

@@ -57,7 +57,14 @@ fn verify_slice(source: &dyn Source, slice: &Slice) -> Result<report::Slice> {
             signature: None,
         },
     };
-    Ok(report::Slice { offset: slice.offset, ..entry })
+    let mut entry = report::Slice { offset: slice.offset, ..entry };
+    if let Some(signature) = entry.signature.as_ref().filter(|_| entry.problem.is_none()) {
+        // Between slices there is room for padding, so none belongs into one; and nothing else seals the size.
+        let end = signature.offset + signature.size;
+        entry.problem =
+            (end != slice.size).then(|| format!("the slice ends at {:#x}, its signature at {end:#x}", slice.size));
+    }
+    Ok(entry)
 }
 
 fn verify_image(window: &Window<'_>, image: &Image) -> Result<report::Slice> {

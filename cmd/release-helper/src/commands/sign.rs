@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::Verdict;
 use crate::codesign::{self, Linker, PageSize, Signing, Style};
@@ -18,14 +19,14 @@ pub struct Sign {
     #[arg(long, value_name = "ID")]
     identifier: Option<String>,
     /// Write what a linker writes; by default the linker is recognised from the file
-    #[arg(long, value_name = "LINKER", num_args = 0..=1, require_equals = true, conflicts_with_all = ["page_size", "preserve"])]
-    linker_signed: Option<Option<LinkerName>>,
+    #[arg(long, value_name = "LINKER", value_parser = linker(), num_args = 0..=1, require_equals = true, conflicts_with_all = ["page_size", "preserve"])]
+    linker_signed: Option<Option<Linker>>,
     /// Keep the form of the existing signature, and its identifier unless another is given
     #[arg(long, conflicts_with = "page_size")]
     preserve: bool,
     /// The size of the pages that are hashed; by default 16384 on 64-bit ARM, as since macOS 26, else 4096
-    #[arg(long, value_name = "BYTES")]
-    page_size: Option<PageSizeName>,
+    #[arg(long, value_name = "BYTES", value_parser = page_size())]
+    page_size: Option<PageSize>,
     /// Write the result here and leave FILE alone
     #[arg(short, long, value_name = "OUT")]
     output: Option<PathBuf>,
@@ -34,23 +35,18 @@ pub struct Sign {
     check_only: bool,
 }
 
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum LinkerName {
-    Ld64,
-    LdPrime,
-    Cctools,
-    Lld,
-    Go,
-    #[value(name = "ld-0")]
-    Ld0,
+/// Takes the linkers' names.
+fn linker() -> impl TypedValueParser<Value = Linker> {
+    PossibleValuesParser::new(Linker::ALL.map(Linker::name))
+        .try_map(|name| Linker::by_name(&name).ok_or("there is no such linker"))
 }
 
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum PageSizeName {
-    #[value(name = "4096")]
-    Small,
-    #[value(name = "16384")]
-    Large,
+/// Takes the two sizes that there are.
+fn page_size() -> impl TypedValueParser<Value = PageSize> {
+    PossibleValuesParser::new(["4096", "16384"]).map(|size| match size.as_str() {
+        "4096" => PageSize::Small,
+        _ => PageSize::Large,
+    })
 }
 
 impl Sign {
@@ -84,18 +80,8 @@ impl Sign {
             return Style::Preserve;
         }
         match self.linker_signed {
-            Some(linker) => Style::Linker(linker.map(|name| match name {
-                LinkerName::Ld64 => Linker::Ld64,
-                LinkerName::LdPrime => Linker::LdPrime,
-                LinkerName::Cctools => Linker::Cctools,
-                LinkerName::Lld => Linker::Lld,
-                LinkerName::Go => Linker::Go,
-                LinkerName::Ld0 => Linker::Ld0,
-            })),
-            None => Style::Codesign(self.page_size.map(|size| match size {
-                PageSizeName::Small => PageSize::Small,
-                PageSizeName::Large => PageSize::Large,
-            })),
+            Some(linker) => Style::Linker(linker),
+            None => Style::Codesign(self.page_size),
         }
     }
 }

@@ -65,7 +65,9 @@ fn table(outcome: &Outcome) -> Table {
 fn conclude(outcome: &Outcome) {
     for culprit in &outcome.culprits {
         match culprit.variations.as_slice() {
-            [] => output::step("\nbytes change with nothing varied: by chance, such as addresses or the order of threads"),
+            [] => {
+                output::step("\nbytes change with nothing varied: by chance, such as addresses or the order of threads")
+            }
             names => output::step(format_args!("\nbytes change with: {}", names.join(" and "))),
         }
         culprit.effects.iter().for_each(|effect| output::step(format_args!("  {effect}")));

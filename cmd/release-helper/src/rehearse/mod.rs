@@ -144,7 +144,10 @@ pub fn rehearse(options: &Options) -> Result<(Report, server::Running)> {
     for platform in &platforms {
         let file = downloaded.iter().find(|file| file.name == platform.asset).context("an asset was not downloaded")?;
         make_executable(&file.path)?;
-        trials.push(exercise::exercise(platform, &tag.version(), &file.path).context("the draft stays unpublished")?);
+        trials.push(
+            exercise::exercise(platform, &tag.version(), &file.path, Some(root))
+                .context("the draft stays unpublished")?,
+        );
     }
     let ran = trials.iter().filter(|trial| matches!(trial, Trial::Ran { .. })).count();
     step("test", format_args!("{ran} of {} loaded real libraries as downloaded", trials.len()));

@@ -14,6 +14,7 @@ use super::api::Release;
 use super::client::{ATTEMPTS, Client, LAG, refuse_ambiguous};
 use super::failure::Failure;
 use crate::error::Hint;
+use crate::version::Tag;
 
 /// GitHub's limit for notes, in characters.
 const MAX_NOTES: usize = 125_000;
@@ -85,12 +86,16 @@ struct Contents<'a> {
 impl<'a> Contents<'a> {
     /// Looks the tag up: a release without an existing tag would make one at whatever commit is newest by then.
     fn new(client: &Client, tag: &'a str, notes: Option<&str>) -> Result<Self> {
+        if tag.parse::<Tag>().is_ok_and(|tag| tag.is_dry_run()) {
+            let notes = notes.unwrap_or("A dry run, to be looked at and deleted: nothing in it is a release.");
+            return Ok(Self { tag, notes: notes.to_owned(), prerelease: true });
+        }
         let next = format!("`release-helper draft {tag}`");
         let unchanged = format!("nothing was changed: cannot look up the tag {tag}");
         let found = client.tag(tag).explain(unchanged, &next)?;
         let found = found
-            .with_context(|| format!("the tag {tag} does not exist in {}", client.repository()))
-            .hint(format!("push it first: `git push origin {tag}`"))?;
+            .with_context(|| format!("nothing was changed: the tag {tag} does not exist in {}", client.repository()))
+            .hint(format!("push it with `git push origin {tag}`, then run {next} again"))?;
         let notes = match (notes, found.message) {
             (Some(notes), _) => notes.to_owned(),
             (None, Some(message)) => without_signature(&message).to_owned(),
@@ -98,8 +103,7 @@ impl<'a> Contents<'a> {
                 .generate_notes(tag)
                 .explain(format!("nothing was changed: cannot make notes for {tag}"), &next)?,
         };
-        // `v1.2.3-rc.1` is a prerelease, `v1.2.3+build-1` is not (semver.org, sections 9 and 10).
-        let prerelease = tag.split('+').next().is_some_and(|version| version.contains('-'));
+        let prerelease = tag.parse::<Tag>().is_ok_and(|tag| tag.is_prerelease());
         Ok(Self { tag, notes: notes.chars().take(MAX_NOTES).collect(), prerelease })
     }
 
@@ -177,7 +181,7 @@ fn settle(client: &Client, tag: &str, notes: Option<&str>, mut known: Vec<Releas
     for other in others {
         let state = format!("the releases {ids:?} all have the tag {tag}");
         // What the list says about it may be old: ask for the release itself.
-        let other = match client.release(other.id) {
+        let other = match client.release_now(other.id) {
             Err(failure) if failure.is_status(404) => continue,
             fresh => fresh.explain(&state, &next)?,
         };

@@ -13,7 +13,9 @@ use super::failure::Failure;
 use super::sums::Sums;
 use super::upload::{Content, Source, place};
 use crate::contract::Contract;
+use crate::digest;
 use crate::error::Hint;
+use crate::version::Tag;
 
 /// What the release must be.
 pub struct Expectation {
@@ -57,6 +59,10 @@ pub fn finalize(client: &Client, id: u64, expected: &Expectation) -> Result<Fina
         release.tag_name,
         if release.draft { "is still a draft" } else { "is published" }
     );
+    if release.tag_name.parse::<Tag>().is_ok_and(|tag| tag.is_dry_run()) {
+        return Err(anyhow::anyhow!("{state}, and must stay one: its tag names a dry run"))
+            .hint("push a tag such as v1.2.3 to make a release");
+    }
     for (name, _) in expected.records.iter() {
         if !expected.names.iter().any(|expected| expected == name) {
             bail!("{state}: there is a record of {name}, which is no asset of this release");
@@ -68,7 +74,7 @@ pub fn finalize(client: &Client, id: u64, expected: &Expectation) -> Result<Fina
     let source = Source {
         name: expected.sums.clone(),
         size: listed.len() as u64,
-        sha256: super::sums::digest_of(&listed),
+        sha256: digest::sha256(&listed),
         content: Content::Memory(listed),
     };
     let known = assets.into_iter().find(|asset| asset.name == expected.sums);

@@ -19,13 +19,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 pub use faults::{Fault, Kind, Plan, Random, next as next_random};
 pub use http::Request;
 pub use routes::Operation;
 pub use serve::Exchange;
 
+use crate::digest::sha256;
 use crate::error::Hint;
 use crate::files;
 use crate::releases::clock::{Clock, Machine};
@@ -47,7 +47,7 @@ pub struct Tag {
 impl Tag {
     /// A lightweight tag with a made-up commit.
     pub fn lightweight(name: &str) -> Self {
-        Self { name: name.to_owned(), commit: hex(&Sha256::digest(name))[..40].to_owned(), message: None }
+        Self { name: name.to_owned(), commit: sha256(name.as_bytes())[..40].to_owned(), message: None }
     }
 
     /// An annotated tag with a made-up commit.
@@ -58,7 +58,7 @@ impl Tag {
     /// What the reference points to: the tag object of an annotated tag, else the commit.
     fn object(&self) -> String {
         match &self.message {
-            Some(message) => hex(&Sha256::digest(format!("{}\0{message}", self.commit)))[..40].to_owned(),
+            Some(message) => sha256(format!("{}\0{message}", self.commit).as_bytes())[..40].to_owned(),
             None => self.commit.clone(),
         }
     }
@@ -246,9 +246,4 @@ fn accept(server: &Arc<Server>, listener: &TcpListener, is_objects: bool) {
     for thread in threads {
         let _ = thread.join();
     }
-}
-
-/// Lower-case hexadecimal digits.
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

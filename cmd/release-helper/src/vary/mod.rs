@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use crate::build::{Artifact, cargo};
 use crate::contract::{Contract, Platform};
-use crate::output;
 use crate::interrupt::Scratch;
+use crate::output;
 use crate::source;
 use crate::toolchain::Toolchain;
 use std::path::Path;
@@ -193,7 +193,8 @@ impl Bench<'_> {
                 return Ok(Some(vec![format!("the build fails: {said}")]));
             }
         };
-        let effects: Vec<_> = self.reference.iter().zip(&built).filter_map(|(ours, other)| effect(ours, other)).collect();
+        let effects: Vec<_> =
+            self.reference.iter().zip(&built).filter_map(|(ours, other)| effect(ours, other)).collect();
         Ok((!effects.is_empty()).then_some(effects))
     }
 
@@ -256,7 +257,9 @@ fn effect(reference: &Artifact, other: &Artifact) -> Option<String> {
                 format!(", and its size from {} to {}", ours.len(), theirs.len())
             };
             let (one, two) = (ours[offset], theirs[offset]);
-            Some(format!("{name}: {count} bytes change, the first at {offset:#x} from {one:#04x} to {two:#04x}{resized}"))
+            Some(format!(
+                "{name}: {count} bytes change, the first at {offset:#x} from {one:#04x} to {two:#04x}{resized}"
+            ))
         }
         None if ours.len() != theirs.len() => {
             Some(format!("{name}: the size changes from {} to {} bytes", ours.len(), theirs.len()))

@@ -152,11 +152,7 @@ pub const ALL: &[Variation] = &[
         what: "TMPDIR is another directory",
         apply: |plan| plan.set("TMPDIR", plan.room.join("tmp of another")),
     },
-    Variation {
-        name: "time-zone",
-        what: "TZ is twelve hours away",
-        apply: |plan| plan.set("TZ", "GST+12"),
-    },
+    Variation { name: "time-zone", what: "TZ is twelve hours away", apply: |plan| plan.set("TZ", "GST+12") },
     Variation {
         name: "locale",
         what: "language, sorting and number format are Turkish",
@@ -189,7 +185,9 @@ pub const ALL: &[Variation] = &[
     Variation {
         name: "compiler-flags",
         what: "CFLAGS, CXXFLAGS, CPPFLAGS and LDFLAGS ask for debug information",
-        apply: |plan| ["CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS"].into_iter().for_each(|name| plan.set(name, "-g -O0")),
+        apply: |plan| {
+            ["CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS"].into_iter().for_each(|name| plan.set(name, "-g -O0"))
+        },
     },
     Variation {
         name: "search-path",
@@ -286,7 +284,11 @@ pub const ALL: &[Variation] = &[
             plan.wrap(["taskset", "--cpu-list", first]);
         },
     },
-    Variation { name: "umask", what: "new files are for their owner alone", apply: |plan| plan.wrap_in_shell("umask 077;") },
+    Variation {
+        name: "umask",
+        what: "new files are for their owner alone",
+        apply: |plan| plan.wrap_in_shell("umask 077;"),
+    },
     Variation {
         name: "terminal",
         what: "standard input and output are a terminal",

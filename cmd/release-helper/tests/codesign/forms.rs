@@ -1,7 +1,8 @@
 //! Signing, verifying and removing: the forms and what they have in common.
 
-use release_helper::codesign::{Linker, Signing, Style, sign, unsign, verify};
+use release_helper::codesign::{Linker, PageSize, Signing, Style, sign, unsign, verify};
 
+use crate::images::{ARM, INTEL, INTEL_32, Image, POWER, fat};
 use crate::programs::link;
 
 #[test]
@@ -46,4 +47,89 @@ fn a_linkers_signature_is_recreated_after_its_removal() {
         // Nothing is left of the signature but the size of the segment in memory.
         assert!(unsign(&again).unwrap() == bare);
     }
+}
+
+#[test]
+fn images_of_32_bits_and_of_the_other_byte_order_are_signed_too() {
+    for cpu in [INTEL_32, POWER] {
+        let program = Image::new(cpu).bytes();
+        for linker in [None, Some(Linker::Cctools), Some(Linker::Lld)] {
+            let style = linker.map_or(Style::Codesign(None), |linker| Style::Linker(Some(linker)));
+            let signing = Signing { identifier: Some("program".into()), style };
+            let signed = sign(&program, &signing).unwrap();
+            let report = verify(&signed).unwrap();
+            assert_eq!(report.first_problem(), None);
+            assert_eq!(report.signature().unwrap().identifier, "program");
+            assert!(sign(&signed, &signing).unwrap() == signed);
+            // All that stays is the size of __LINKEDIT in memory.
+            let bare = unsign(&signed).unwrap();
+            let changed = bare.iter().zip(&program).filter(|(one, other)| one != other).count();
+            assert!(bare.len() == program.len() && changed <= 4, "{changed}");
+        }
+    }
+}
+
+#[test]
+fn fat_files_are_laid_out_as_codesign_does() {
+    let (arm, intel) = (Image::new(ARM).bytes(), Image::new(INTEL).bytes());
+    for is_64 in [false, true] {
+        for alignment in [12, 14] {
+            let signed = sign(&fat(&[&intel, &arm], is_64, alignment), &Signing::adhoc("program")).unwrap();
+            let report = verify(&signed).unwrap();
+            assert_eq!(report.first_problem(), None);
+            let places: Vec<_> =
+                report.slices.iter().map(|slice| (slice.architecture.as_str(), slice.offset)).collect();
+            assert_eq!(places, [("x86_64", 0x4000), ("arm64", 0xc000)]);
+            // Each slice is signed as it would be alone.
+            for (slice, alone) in report.slices.iter().zip([&intel, &arm]) {
+                let start = slice.offset as usize;
+                let alone = sign(alone, &Signing::adhoc("program")).unwrap();
+                assert!(signed[start..start + slice.size as usize] == alone);
+            }
+            let bare = verify(&unsign(&signed).unwrap()).unwrap();
+            assert_eq!(bare.slices.iter().map(|slice| slice.offset).collect::<Vec<_>>(), [0x4000, 0x8000]);
+        }
+    }
+}
+
+#[test]
+fn linkers_forms_keep_the_alignment_of_the_slices() {
+    let (arm, intel) = (Image::new(ARM).bytes(), Image::new(INTEL).bytes());
+    let signing = Signing { identifier: Some("program".into()), style: Style::Linker(Some(Linker::Ld64)) };
+    let signed = sign(&fat(&[&intel, &arm], false, 12), &signing).unwrap();
+    let report = verify(&signed).unwrap();
+    assert_eq!(report.slices.iter().map(|slice| slice.offset).collect::<Vec<_>>(), [0x1000, 0x3000]);
+    assert!(report.holds());
+}
+
+#[test]
+fn sha1_comes_first_where_the_minimum_system_knows_no_other() {
+    let minimum = |version: u32| {
+        let mut image = Image::new(INTEL);
+        // LC_VERSION_MIN_MACOSX in place of LC_BUILD_VERSION.
+        image.commands[1] = (0x24, vec![version, version]);
+        image.bytes()
+    };
+    for (version, hashes) in [(0x000a_0b03, &["sha1", "sha256"][..]), (0x000a_0b04, &["sha256"])] {
+        let signed = sign(&minimum(version), &Signing::adhoc("program")).unwrap();
+        let report = verify(&signed).unwrap();
+        assert_eq!(report.first_problem(), None);
+        let directories = &report.signature().unwrap().code_directories;
+        assert_eq!(directories.iter().map(|directory| directory.hash).collect::<Vec<_>>(), hashes);
+        // The kernel uses the stronger one.
+        assert_eq!(report.signature().unwrap().cdhash, directories.last().unwrap().cdhash);
+    }
+    // One old slice is enough for all of them to get both.
+    let both = fat(&[&minimum(0x000a_0900), &Image::new(ARM).bytes()], false, 14);
+    let report = verify(&sign(&both, &Signing::adhoc("program")).unwrap()).unwrap();
+    assert!(report.slices.iter().all(|slice| slice.signature.as_ref().unwrap().code_directories.len() == 2));
+}
+
+#[test]
+fn kernels_of_intel_machines_refuse_large_pages() {
+    let style = Style::Codesign(Some(PageSize::Large));
+    let signing = Signing { identifier: Some("program".into()), style };
+    let report = verify(&sign(&Image::new(INTEL).bytes(), &signing).unwrap()).unwrap();
+    assert!(report.first_problem().unwrap().contains("kernels refuse pages of 2^14 bytes on x86_64"));
+    assert!(verify(&sign(&Image::new(ARM).bytes(), &signing).unwrap()).unwrap().holds());
 }

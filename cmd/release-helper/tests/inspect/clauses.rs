@@ -5,7 +5,7 @@ use release_helper::codesign;
 use release_helper::contract::Platform;
 
 use crate::fixtures::{self, Variant};
-use crate::inspect;
+use crate::{inspect, rare};
 
 fn platform(name: &str) -> Platform {
     fixtures::contract().platform(name).unwrap().clone()
@@ -97,7 +97,7 @@ fn elf_identity() {
 #[test]
 fn an_elf_file_of_32_bits() {
     for platform in platforms(&["linux-amd64"]) {
-        breaks_only("class", &fixtures::x32(&platform), &platform);
+        breaks_only("class", &rare::x32(&platform), &platform);
     }
 }
 
@@ -237,7 +237,7 @@ fn mach_o_identity() {
         breaks_only("type", &resigned(&proper, 24, &(word(&proper, 24) & !0x20_0000).to_le_bytes()), &platform);
         let dyld = replaced(&proper, b"/usr/lib/dyld", b"/usr/lib/dylt");
         breaks_only("loader", &fixtures::signed(&dyld), &platform);
-        breaks_only("class", &fixtures::mach_o_32(&platform), &platform);
+        breaks_only("class", &rare::mach_o_32(&platform), &platform);
     }
 }
 

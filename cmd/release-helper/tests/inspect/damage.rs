@@ -82,7 +82,7 @@ fn files() -> Vec<(String, Vec<u8>, Platform)> {
     let of = |kind: &str| files.iter().find(|(name, ..)| name.ends_with(kind)).map(|(_, bytes, _)| bytes.clone());
     if let (Some(x86_64), Some(arm64)) = (of("darwin-amd64"), of("darwin-arm64")) {
         let darwin = contract.platform("darwin-arm64").unwrap().clone();
-        files.push(("fat".into(), fixtures::fat(&[(0x0100_0007, 3, &x86_64), (0x0100_000c, 0, &arm64)]), darwin));
+        files.push(("fat".into(), fixtures::fat(&[&x86_64, &arm64]), darwin));
     }
     // A library and a program as a distribution makes them: section headers, versions, notes, GNU tables.
     for path in ["/lib/x86_64-linux-gnu/libz.so.1", "/bin/true"] {

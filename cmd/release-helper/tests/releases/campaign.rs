@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use release_helper::output::Table;
 use release_helper::releases::clock::{Clock, epoch_seconds};
-use release_helper::releases::{self, Client};
+use release_helper::releases::{self, Client, Failure};
 use release_helper::server::{Kind, Plan, Random, Running, next_random};
 
 use crate::common::{Place, TAG, shown};
@@ -51,12 +51,9 @@ struct Tally {
 }
 
 /// A client that may be killed on its way.
-fn client(place: &Place, server: &Running, dice: &mut Dice) -> (Client, bool) {
+fn client(place: &Place, server: &Running, dice: &mut Dice) -> Client {
     let client = place.client(server);
-    if dice.below(3) > 0 {
-        return (client, false);
-    }
-    (client.stopping_after(dice.below(20) as u32, dice.below(2) == 0), true)
+    if dice.below(3) > 0 { client } else { client.stopping_after(dice.below(25) as u32, dice.below(2) == 0) }
 }
 
 /// Runs one job until it succeeds or has been run too often.
@@ -71,8 +68,7 @@ where
     T: Send,
 {
     for _ in 0..=RERUNS {
-        let (first, kill) = client(place, server, dice);
-        tally.kills += u64::from(kill);
+        let first = client(place, server, dice);
         // At times the same job runs twice at once; a person runs the one that failed again.
         let outcome = if dice.below(10) == 0 {
             let second = place.client(server);
@@ -91,7 +87,11 @@ where
         tally.requests += first.requests();
         match outcome {
             Ok(value) => return Some(value),
-            Err(error) => tally.messages.push(shown(&error)),
+            Err(error) => {
+                let causes: Vec<_> = error.chain().filter_map(|cause| cause.downcast_ref::<Failure>()).collect();
+                tally.kills += u64::from(causes.iter().any(|failure| failure.is_stopped()));
+                tally.messages.push(shown(&error));
+            }
         }
     }
     None

@@ -113,6 +113,20 @@ impl Place {
         Ok(())
     }
 
+    /// A request made by hand, with the token; gives back the JSON of the answer.
+    pub fn raw(&self, server: &Running, method: &str, path: &str, body: &str) -> serde_json::Value {
+        let url = format!("{}/repos/{REPOSITORY}{path}", server.url());
+        let request = ureq::http::Request::builder()
+            .method(method)
+            .uri(url)
+            .header("authorization", format!("Bearer {}", token()))
+            .body(body.to_owned())
+            .unwrap();
+        let mut answer =
+            ureq::Agent::config_builder().http_status_as_error(false).build().new_agent().run(request).unwrap();
+        serde_json::from_slice(&answer.body_mut().read_to_vec().unwrap()).unwrap_or_default()
+    }
+
     /// What is wrong with what a server without faults shows now; empty if one release with exactly the right bytes
     /// is published.
     pub fn problems(&self) -> Vec<String> {

@@ -2,4 +2,10 @@
 //! and independent clients, and both against faults.
 
 mod campaign;
+mod clients;
 mod common;
+mod conformance;
+mod rerun;
+mod server;
+mod tools;
+mod traps;

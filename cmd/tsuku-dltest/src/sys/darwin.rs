@@ -6,7 +6,7 @@ use core::ptr;
 use core::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
 use super::slots::{SIZE, Slot};
-use super::{Arguments, Ending, Errno, Kind, List, Slots, Streams, ending_of, kind_of};
+use super::{Arguments, Ending, Errno, Kind, List, Slots, Streams, kind_of};
 use crate::loader;
 
 const O_RDWR: c_int = 2;
@@ -380,6 +380,17 @@ pub(crate) fn next_ending() -> Option<(i32, Ending)> {
         if let Some(ending) = ending_of(status) {
             return Some((pid, ending));
         }
+    }
+}
+
+/// By a status from `wait4`; `None` for one that says that a process goes on.
+fn ending_of(status: c_int) -> Option<Ending> {
+    let (low, high) = ((status & 0x7f) as u8, (status >> 8 & 0xff) as u8);
+    match low {
+        0 => Some(Ending::Exit(high)),
+        0x7f if status >> 16 == 0 => Some(Ending::Stopped(high)),
+        0x7f => None,
+        signal => Some(Ending::Signal(signal)),
     }
 }
 

@@ -4,7 +4,7 @@ use core::ffi::{CStr, c_int};
 use core::sync::atomic::{AtomicI32, Ordering};
 
 use super::syscall::syscall;
-use super::{Ending, Errno, Kind, List, Slots, Streams, ending_of, kind_of, orphans, start as entry};
+use super::{Ending, Errno, Kind, List, Slots, Streams, kind_of, orphans, start as entry};
 use crate::loader;
 
 const AT_FDCWD: isize = -100;
@@ -30,6 +30,8 @@ pub(super) const WNOHANG: usize = 1;
 const WSTOPPED: usize = 2;
 pub(super) const WEXITED: usize = 4;
 const WNOWAIT: usize = 0x0100_0000;
+const CLD_EXITED: i32 = 1;
+const CLD_STOPPED: i32 = 5;
 pub(super) const P_ALL: usize = 0;
 
 unsafe extern "C" {
@@ -235,39 +237,34 @@ pub(crate) fn sleep(nanoseconds: u64) {
     let _ = unsafe { syscall!(RT_SIGTIMEDWAIT, &raw const child, 0, &raw const time, 8) };
 }
 
-/// A process that ended, with all of its group; `None` if none has.
+/// A process that ended, with all of its group, or that stopped and ends now; `None` if none has.
 pub(crate) fn next_ending() -> Option<(i32, Ending)> {
-    loop {
-        // struct siginfo: si_pid is the fifth int (behind one of padding).
-        let mut info = [0_i32; 32];
-        let options = WEXITED | WSTOPPED | WNOHANG | WNOWAIT;
-        // SAFETY: room for a siginfo.
-        unsafe { syscall!(WAITID, P_ALL, 0, info.as_mut_ptr(), options, 0) }.ok()?;
-        let pid = info[4];
-        if pid == 0 {
-            return None;
-        }
-        // As long as it is not reaped, nobody else can have its number.
-        kill_group(pid);
-        let mut status: c_int = 0;
-        // SAFETY: room for a status.
-        unsafe { syscall!(WAIT4, pid, &raw mut status, WSTOPPED | WNOHANG, 0) }.ok()?;
-        if let Some(ending) = ending_of(status) {
-            return Some((pid, ending));
-        }
+    // struct siginfo of SIGCHLD, as ints: signo, errno, code, padding, pid, uid, status.
+    let mut info = [0_i32; 32];
+    let options = WEXITED | WSTOPPED | WNOHANG | WNOWAIT;
+    // SAFETY: room for a siginfo.
+    unsafe { syscall!(WAITID, P_ALL, 0, info.as_mut_ptr(), options, 0) }.ok()?;
+    let [_, _, code, _, pid, _, status, ..] = info;
+    if pid == 0 {
+        return None;
     }
-}
-
-fn kill_group(pid: i32) {
-    // SAFETY: takes no pointer.
-    let _ = unsafe { syscall!(KILL, -(pid as isize), SIGKILL) };
+    // As long as it is not reaped, nobody else can have its number.
+    kill(pid);
+    if code == CLD_STOPPED {
+        return Some((pid, Ending::Stopped(status as u8)));
+    }
+    // SAFETY: no status is asked for.
+    let _ = unsafe { syscall!(WAIT4, pid, 0, WNOHANG, 0) };
+    Some((pid, if code == CLD_EXITED { Ending::Exit(status as u8) } else { Ending::Signal(status as u8) }))
 }
 
 /// Kills a child of ours and its group.
 pub(crate) fn kill(pid: i32) {
-    kill_group(pid);
-    // SAFETY: takes no pointer.
-    let _ = unsafe { syscall!(KILL, pid, SIGKILL) };
+    // SAFETY: take no pointer.
+    unsafe {
+        let _ = syscall!(KILL, -(pid as isize), SIGKILL);
+        let _ = syscall!(KILL, pid, SIGKILL);
+    }
 }
 
 /// Ends every process that a library left behind.

@@ -78,17 +78,6 @@ fn kind_of(mode: u32) -> Kind {
     }
 }
 
-/// By a status from `wait4`; `None` for one that says that a process goes on.
-fn ending_of(status: c_int) -> Option<Ending> {
-    let (low, high) = ((status & 0x7f) as u8, (status >> 8 & 0xff) as u8);
-    match low {
-        0 => Some(Ending::Exit(high)),
-        0x7f if status >> 16 == 0 => Some(Ending::Stopped(high)),
-        0x7f => None,
-        signal => Some(Ending::Signal(signal)),
-    }
-}
-
 /// The arguments after the program's name.
 #[derive(Clone)]
 pub(crate) struct Arguments(*const *const c_char);

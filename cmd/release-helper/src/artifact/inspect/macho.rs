@@ -49,7 +49,7 @@ pub(super) fn clauses(
     clauses.equal("minimum macOS", list(&minimums), platform.minimum_macos.clone().unwrap_or("none".into()));
 
     // macOS 26 refuses programs without one.
-    let uuids: Vec<_> = macho.uuids.iter().map(|uuid| uuid_text(uuid)).collect();
+    let uuids: Vec<_> = macho.uuids.iter().map(uuid_text).collect();
     clauses.add("UUID", list(&uuids), "exactly one, not zero", uuids.len() == 1 && macho.uuids[0] != [0; 16]);
 
     hardening(macho, clauses);
