@@ -14,13 +14,16 @@ pub mod interrupt;
 pub mod output;
 pub mod preflight;
 pub mod process;
+pub mod record;
 pub mod rehearse;
 pub mod releases;
 pub mod server;
 pub mod source;
 pub mod summary;
+pub mod tally;
 pub mod toolchain;
 pub mod vary;
+pub mod verify;
 pub mod version;
 
 use std::process::ExitCode;

@@ -14,9 +14,11 @@ mod serve_releases;
 mod sign;
 mod signature;
 mod summary;
+mod tally;
 mod unsign;
 mod upload;
 mod vary;
+mod verify;
 mod version;
 
 use anyhow::Result;
@@ -60,6 +62,10 @@ pub enum Command {
     Summary(summary::Summary),
     /// Say whether two files are the same, and if not, where they differ and most likely why
     Compare(compare::Compare),
+    /// Rebuild a published release and compare it bit for bit
+    Verify(verify::Verify),
+    /// Say which assets independent rebuilders agree on
+    Tally(tally::Tally),
     /// Build under varied surroundings, and name the variation that changes a byte
     Vary(vary::Vary),
     /// Serve releases as GitHub does, for rehearsals and tests
@@ -86,6 +92,8 @@ impl Command {
             Self::Finalize(command) => command.run(),
             Self::Summary(command) => command.run(),
             Self::Compare(command) => command.run(),
+            Self::Verify(command) => command.run(),
+            Self::Tally(command) => command.run(),
             Self::Vary(command) => command.run(),
             Self::ServeReleases(command) => command.run(),
         }

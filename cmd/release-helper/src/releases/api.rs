@@ -172,6 +172,21 @@ impl Client {
         Ok(Some(Tag { message: Some(object.message) }))
     }
 
+    /// The commit that the tag `name` means, `None` if there is no such tag.
+    pub fn commit_of_tag(&self, name: &str) -> Result<Option<String>, Failure> {
+        let url = self.url(&format!("/git/ref/tags/{}", encode(name)));
+        let reference: Reference = match self.retry(|| self.json("GET", &url, Payload::None)) {
+            Err(failure) if failure.is_status(404) => return Ok(None),
+            other => other?,
+        };
+        if reference.object.kind != "tag" {
+            return Ok(Some(reference.object.sha));
+        }
+        let url = self.url(&format!("/git/tags/{}", encode(&reference.object.sha)));
+        let tag: Reference = self.retry(|| self.json("GET", &url, Payload::None))?;
+        Ok(Some(tag.object.sha))
+    }
+
     /// Notes made from the history; they are not stored.
     pub(super) fn generate_notes(&self, tag: &str) -> Result<String, Failure> {
         let url = self.url("/releases/generate-notes");
@@ -234,6 +249,15 @@ impl Client {
             });
         }
         self.json("POST", &url, Payload::Stream(bytes, length))
+    }
+
+    /// The bytes of an asset, whatever they are, and their SHA-256. For small assets: they are held in memory.
+    pub fn retry_fetch(&self, asset: &Asset) -> Result<(Vec<u8>, String), Failure> {
+        self.retry(|| {
+            let mut bytes = Vec::new();
+            let (_, sha256) = self.fetch(asset, &mut bytes)?;
+            Ok((bytes, sha256))
+        })
     }
 
     /// Streams the bytes of an asset into `sink`, once; gives back their number and SHA-256. The token stays behind

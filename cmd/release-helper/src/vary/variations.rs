@@ -117,8 +117,8 @@ impl Plan {
 
 /// A part of a path that is long and has every character that is legal and unusual. Not among them: the colon,
 /// which separates the directories of library search paths, and the quote, the backslash and control characters,
-/// which a manifest cannot hold.
-const ODD: &str = "a b  (c) [d] {e} #1 50% +x =y ,z ~ @ & ; ! $HOME ü 漢";
+/// which a manifest cannot hold; brackets and braces, which cargo takes for a pattern in a path to `cmd/*`.
+const ODD: &str = "a b  (c) #1 50% +x =y ,z ~ @ & ; ! $HOME ü 漢";
 
 /// All variations. Those that change the path come first: others refer to it.
 pub const ALL: &[Variation] = &[
@@ -242,7 +242,10 @@ pub const ALL: &[Variation] = &[
             });
             plan.wrap(["unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--kill-child"]);
             let options = "--quiet --multi-user=no --sort-dirents=yes --reverse-dirents=yes";
-            plan.wrap_in_shell(&format!("disorderfs {options} \"$0\"{BENEATH} \"$0\" >&2 && cd \"$0\" &&"));
+            // The shell stays: it is the namespace's first process, and must collect what others leave behind.
+            let script = format!("disorderfs {options} \"$0\"{BENEATH} \"$0\" >&2 && cd \"$0\" && \"$@\"; exit $?");
+            plan.wrap(["sh", "-c", &script]);
+            plan.surroundings.wrapper.push(staged(&plan.place).into());
         },
     },
     Variation {
