@@ -56,7 +56,7 @@ fn main() {
     }
 }
 
-/// A development build by the system's own linker (`cargo test`, `cargo build --workspace`): never a release.
+/// A development build by the system's own linker (`cargo build --workspace`): never a release.
 fn without_recipe() {
     let given = if variable("CARGO_CFG_TARGET_OS") == "macos" { "-lSystem" } else { "-nostartfiles -lc -ldl" };
     given.split_whitespace().for_each(argument);

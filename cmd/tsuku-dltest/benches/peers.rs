@@ -1,4 +1,4 @@
-//! `cargo bench -p tsuku-dltest`: the time and memory that loading takes, beside every other way to test it.
+//! `cargo bench -p release-helper --bench dltest-peers`: the time and memory that loading takes, beside every other way to test it.
 //!
 //! The artifact is built by its recipe first. Libraries are the machine's own, those of fetched wheels, and 500 copies
 //! of a tiny one. Each figure is the median of several runs, interleaved, so that a busy machine slows all alike.
