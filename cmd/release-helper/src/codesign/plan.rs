@@ -221,7 +221,7 @@ fn sign_image(
 
     let info_plist = info_plist(window, &image)?;
     let existing = Embedded::recognize(window, &image);
-    let form = signing.style.form_for(&image, existing.as_ref().map(|existing| existing.form))?;
+    let form = signing.style.form_for(window, &image, existing.as_ref().map(|existing| existing.form))?;
     let existing = existing.filter(|_| signing.style == Style::Preserve);
     let identifier = match (&signing.identifier, &existing) {
         (Some(identifier), _) => identifier.clone(),
@@ -259,7 +259,7 @@ fn unsign_image(window: &Window<'_>, mut image: Image) -> Result<Part> {
     let Some(signature) = image.checked_signature()? else { return Ok(Part::unchanged(window, image)) };
     // The padding between the string table and the signature belongs to the signature (cctools `strip.c`).
     let padding = |end: &u64| (0..=12).contains(&signature.data_offset.wrapping_sub(*end));
-    let end = image.strings_end.filter(padding).unwrap_or(signature.data_offset);
+    let end = image.strings.as_ref().map(|strings| strings.end).filter(padding).unwrap_or(signature.data_offset);
     let linkedit = image.linkedit()?;
     let file_size = end.checked_sub(linkedit.file_offset).context("the string table is outside of __LINKEDIT")?;
     let memory_size = linkedit.memory_size;

@@ -148,6 +148,19 @@ fn removing_a_signature_and_signing_again_gives_the_original_bytes() {
 }
 
 #[test]
+fn the_linker_is_recognised_even_when_its_signature_is_gone() {
+    for file in corpus() {
+        let bytes = file.read();
+        for (name, image, signature, signing) in images(&file, &bytes, &file.report) {
+            if signature.linker_signed {
+                let signing = Signing { style: Style::Linker(None), ..signing };
+                assert_same(&name, &sign(&unsign(image).unwrap(), &signing).unwrap(), image);
+            }
+        }
+    }
+}
+
+#[test]
 fn preserving_a_signature_gives_the_original_bytes_of_thin_and_fat_files() {
     for file in corpus() {
         let signatures = || file.report.slices.iter().filter_map(|slice| slice.signature.as_ref());
