@@ -220,6 +220,11 @@ fn sign_image(
     let (linkedit_start, linkedit_memory) = (linkedit.file_offset, linkedit.memory_size);
 
     let info_plist = info_plist(window, &image)?;
+    let header_end = image.header.len() as u64;
+    ensure!(
+        image.info_plist.as_ref().is_none_or(|range| header_end <= range.start && range.end <= start),
+        "section __info_plist overlaps the load commands or the signature"
+    );
     let existing = Embedded::recognize(window, &image);
     let form = signing.style.form_for(window, &image, existing.as_ref().map(|existing| existing.form))?;
     let existing = existing.filter(|_| signing.style == Style::Preserve);

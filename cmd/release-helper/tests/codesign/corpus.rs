@@ -208,3 +208,21 @@ fn any_file_signed_as_codesign_does_holds_and_stays_the_same_when_signed_again()
         assert_same(&file.name, &sign(&signed, &signing).unwrap(), &signed);
     }
 }
+
+#[test]
+fn a_single_bit_changed_in_a_large_file_is_found() {
+    for file in corpus() {
+        let mut bytes = file.read();
+        for slice in file.report.slices.iter().filter(|slice| slice.signature.is_some()) {
+            let limit = slice.signature.as_ref().unwrap().offset;
+            // The first and the last byte, and one somewhere between.
+            for place in [0, limit - 1, limit / 1000 * 618] {
+                let byte = (slice.offset + place) as usize;
+                bytes[byte] ^= 1 << (place % 8);
+                assert!(!verify(&bytes).unwrap().holds(), "{}: {place:#x}", file.name);
+                bytes[byte] ^= 1 << (place % 8);
+            }
+        }
+        assert_eq!(verify(&bytes).unwrap().holds(), file.report.holds());
+    }
+}
