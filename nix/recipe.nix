@@ -27,8 +27,6 @@ platform: {
 
     postPatch = ''
       cp ${writeText "Cargo.lock" source.dltestLock} Cargo.lock
-      # What Cargo.toml says of packages that are not here: cargo would refuse the one, and warn of the others.
-      sed -i -e '/^default-members/d' -e '/^\[profile\.dev/,/^$/d' Cargo.toml
     '';
 
     postInstall = ''
@@ -36,7 +34,7 @@ platform: {
       ln -s ${platform.asset} $out/bin/${binary}
     ''
     + lib.optionalString platform.isDarwin ''
-      release-helper sign --identifier ${contract.signing-identifier} $out/bin/${platform.asset}
+      release-helper sign --linker-signed --identifier ${contract.signing-identifier} $out/bin/${platform.asset}
     '';
 
     # The bytes are cargo's: nothing is stripped, patched or signed behind its back, and no store path is in them.

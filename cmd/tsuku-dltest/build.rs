@@ -32,7 +32,7 @@ fn main() {
         (machine, libc) => panic!("tsuku-dltest is not made for {machine} with {libc}"),
     };
     let stubs = match version {
-        Some(_) => vec![("libc.so.6", C.to_vec()), ("libdl.so.2", DL.to_vec())],
+        Some(_) => vec![("libc.so.6", [&C[..], &["dl_iterate_phdr"]].concat()), ("libdl.so.2", DL.to_vec())],
         None => vec![("libc.so", [&C[..], &DL].concat())],
     };
     // The functions of core come with unwind tables, which nothing here reads.

@@ -140,6 +140,7 @@ let
           ++ map (name: "crane-equals-naersk-${name}") platforms
           ++ [
             "clippy"
+            "clippy-dltest"
             "fmt"
             "nixfmt"
             "tests"
@@ -168,7 +169,7 @@ let
 
     "Mach-O artifacts and no others are signed, under the contract's identifier" = onEachArtifact (
       _: platform: artifact:
-      contains "release-helper sign --identifier ${release.signing-identifier} .out/bin/${platform.asset}\n" artifact.postInstall
+      contains "release-helper sign --linker-signed --identifier ${release.signing-identifier} .out/bin/${platform.asset}\n" artifact.postInstall
       == (platform.libc == "libSystem")
     );
 

@@ -10,6 +10,12 @@ use serde::{Deserialize, Serialize};
 use crate::contract::{Libc, Platform};
 use crate::process::{Call, Outcome};
 
+mod container;
+mod quarantine;
+
+pub use container::in_container;
+pub use quarantine::quarantined;
+
 /// Sonames that are on nearly every machine. Those that are found must load.
 const LIBRARIES: [&str; 10] = [
     "libz.so.1",
@@ -26,6 +32,8 @@ const LIBRARIES: [&str; 10] = [
 
 /// Where a libc for a foreign machine may be installed: as the system's own, or as Debian's cross packages do.
 const ROOTS: [&str; 3] = ["/", "/usr/aarch64-linux-gnu", "/usr/x86_64-linux-gnu"];
+/// Where the tests of tsuku-dltest keep theirs, in the source tree (`cmd/tsuku-dltest/tests/fetch-libraries`).
+const TEST_ROOTS: [&str; 2] = ["target/dltest-libraries/arm64-glibc", "target/dltest-libraries/arm64-musl"];
 
 /// How far an artifact could be tried on this machine.
 #[derive(Clone, Debug, Serialize)]
@@ -72,12 +80,25 @@ struct Answer {
 }
 
 /// Runs the artifact of `platform` at `path`, which must be of the given version. An error says what it did wrong.
-pub fn exercise(platform: &Platform, version: &str, path: &Path) -> Result<Trial> {
-    let start = match Start::find(platform) {
+/// Emulators find foreign libcs in the system and in those that the tests of the source `tree` fetched.
+pub fn exercise(platform: &Platform, version: &str, path: &Path, tree: Option<&Path>) -> Result<Trial> {
+    let start = match Start::find(platform, tree) {
         Ok(start) => start,
         Err(missing) => return Ok(Trial::NotRunHere { missing }),
     };
-    let told = start.run(path, &["--version"])?;
+    let run = |arguments: &[&str]| start.run(path, arguments);
+    tells_its_version(path, version, run)?;
+    let libraries = match start.libraries(platform) {
+        Ok(libraries) => libraries,
+        Err(missing) => return Ok(Trial::VersionOnly { missing }),
+    };
+    loads(path, &libraries, run)?;
+    Ok(Trial::Ran { under: start.emulator, libraries: libraries.len() })
+}
+
+/// Demands that the artifact at `path`, started by `run`, says on stderr that it is of the given version.
+fn tells_its_version(path: &Path, version: &str, run: impl Fn(&[&str]) -> Result<Outcome>) -> Result<()> {
+    let told = run(&["--version"])?;
     let expected = format!("tsuku-dltest v{version}\n");
     ensure!(
         told.status.success() && told.stderr == expected.as_bytes() && told.stdout.is_empty(),
@@ -86,13 +107,14 @@ pub fn exercise(platform: &Platform, version: &str, path: &Path) -> Result<Trial
         String::from_utf8_lossy(&told.stderr),
         told.status
     );
-    let libraries = match start.libraries(platform) {
-        Ok(libraries) => libraries,
-        Err(missing) => return Ok(Trial::VersionOnly { missing }),
-    };
+    Ok(())
+}
+
+/// Demands that the artifact at `path`, started by `run`, loads all of `libraries` and not one that is missing.
+fn loads(path: &Path, libraries: &[String], run: impl Fn(&[&str]) -> Result<Outcome>) -> Result<()> {
     let absent = "/nonexistent/libabsent.so".to_owned();
     let asked: Vec<&str> = libraries.iter().chain([&absent]).map(String::as_str).collect();
-    let outcome = start.run(path, &asked)?;
+    let outcome = run(&asked)?;
     let answers: Vec<Answer> = serde_json::from_slice(&outcome.stdout)
         .with_context(|| format!("{} printed no JSON ({})", path.display(), outcome.status))?;
     let order: Vec<&str> = answers.iter().map(|answer| answer.path.as_str()).collect();
@@ -108,7 +130,7 @@ pub fn exercise(platform: &Platform, version: &str, path: &Path) -> Result<Trial
         );
     }
     ensure!(outcome.status.code() == Some(1), "{} ended with {}, not 1", path.display(), outcome.status);
-    Ok(Trial::Ran { under: start.emulator, libraries: libraries.len() })
+    Ok(())
 }
 
 /// How to start programs of a platform here.
@@ -119,13 +141,15 @@ struct Start {
 }
 
 impl Start {
-    fn find(platform: &Platform) -> Result<Self, String> {
+    fn find(platform: &Platform, tree: Option<&Path>) -> Result<Self, String> {
         let (machine, os) = platform.nix_system.split_once('-').unwrap_or_default();
         if os != std::env::consts::OS.replace("macos", "darwin") {
             return Err(format!("{os} machine"));
         }
         let loader = platform.interpreter.as_deref().or(platform.loader.as_deref()).unwrap_or_default();
-        let root = ROOTS.iter().map(PathBuf::from).find(|root| root.join(loader.trim_start_matches('/')).exists());
+        let roots = ROOTS.iter().map(PathBuf::from);
+        let test_roots = tree.into_iter().flat_map(|tree| TEST_ROOTS.map(|root| tree.join(root)));
+        let root = roots.chain(test_roots).find(|root| root.join(loader.trim_start_matches('/')).exists());
         let emulator = (machine != std::env::consts::ARCH).then(|| format!("qemu-{machine}"));
         if let Some(emulator) = emulator.as_deref().filter(|emulator| !on_path(emulator)) {
             return Err(emulator.to_owned());

@@ -8,6 +8,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use crate::error::Hint;
+use crate::interrupt;
 
 /// The whole content of the file at `path`.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
@@ -37,11 +38,7 @@ fn whole<'a>(path: &'a Path, content: &'a [u8]) -> impl FnOnce(&mut fs::File) ->
 
 fn write_with_mode<T>(path: &Path, mode: u32, fill: impl FnOnce(&mut fs::File) -> Result<T>) -> Result<T> {
     let what = || format!("cannot write {}", path.display());
-    let mut file = tempfile::Builder::new()
-        .prefix(".tmp-")
-        .tempfile_in(directory_of(path))
-        .with_context(what)
-        .hint(advice(path))?;
+    let (mut file, _leftover) = temporary_beside(path).with_context(what).hint(advice(path))?;
     let value = fill(file.as_file_mut())?;
     let finish = || -> std::io::Result<()> {
         file.as_file().set_permissions(fs::Permissions::from_mode(mode))?;
@@ -53,6 +50,13 @@ fn write_with_mode<T>(path: &Path, mode: u32, fill: impl FnOnce(&mut fs::File) -
     Ok(value)
 }
 
+/// A new file with a temporary name in the directory of `path`, to be filled and persisted there. It is removed when it
+/// is dropped and when the user interrupts us.
+pub fn temporary_beside(path: &Path) -> std::io::Result<(tempfile::NamedTempFile, interrupt::Leftover)> {
+    let create = || tempfile::Builder::new().prefix(".tmp-").tempfile_in(directory_of(path));
+    interrupt::leftover(create, |file| file.path())
+}
+
 fn current_mode(path: &Path) -> u32 {
     fs::metadata(path).map_or(0o644, |metadata| metadata.permissions().mode())
 }
@@ -61,13 +65,17 @@ fn directory_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-fn advice(path: &Path) -> String {
+/// What to check when `path` cannot be written.
+pub fn advice(path: &Path) -> String {
     format!("check that {} exists, is writable and has free space", directory_of(path).display())
 }
 
 /// Creates the directory at `path` and its parents.
 pub fn create_dir(path: &Path) -> Result<()> {
-    fs::create_dir_all(path).with_context(|| format!("cannot create the directory {}", path.display()))
+    fs::create_dir_all(path).with_context(|| format!("cannot create the directory {}", path.display())).hint(format!(
+        "check that {} is writable, has free space and holds no file of that name",
+        directory_of(path).display()
+    ))
 }
 
 #[cfg(test)]

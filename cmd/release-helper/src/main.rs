@@ -15,7 +15,7 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let command = Arguments::parse().command;
-    match release_helper::process::clean_up_on_interrupt().and_then(|()| command.run()) {
+    match release_helper::interrupt::clean_up_on_interrupt().and_then(|()| command.run()) {
         Ok(verdict) => verdict.into(),
         Err(error) => {
             release_helper::error::report(&error);

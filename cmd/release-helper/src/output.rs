@@ -55,6 +55,16 @@ pub fn step(text: impl std::fmt::Display) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
+/// Says how far a long piece of work is, on one line of the terminal that the next call replaces; an empty text removes
+/// it. Where stderr is no terminal it says nothing.
+pub fn progress(text: impl std::fmt::Display) {
+    if std::io::stderr().is_terminal() {
+        // Cut: a line that wraps cannot be replaced. `\x1b[K` erases to the end of the line (ECMA-48, EL).
+        let text: String = text.to_string().chars().take(78).collect();
+        let _ = write!(std::io::stderr(), "\r{text}\x1b[K");
+    }
+}
+
 /// Whether stderr takes colour: a terminal, and `NO_COLOR` (<https://no-color.org>) unset or empty.
 pub fn colour() -> bool {
     std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())

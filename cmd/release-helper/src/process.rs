@@ -1,81 +1,13 @@
 //! Other programs: called, their failure told, and stopped when we are.
 
-use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::Mutex;
 
 use anyhow::{Context, Result, bail};
-use rustix::process::{Pid, Signal, kill_process};
 
 use crate::error::Hint;
-
-/// What has to be undone when the user interrupts us.
-static UNDO: Mutex<Undo> = Mutex::new(Undo { children: BTreeSet::new(), directories: BTreeSet::new() });
-
-struct Undo {
-    children: BTreeSet<i32>,
-    directories: BTreeSet<PathBuf>,
-}
-
-fn undo() -> std::sync::MutexGuard<'static, Undo> {
-    UNDO.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
-/// Makes SIGINT, SIGTERM and SIGHUP stop the programs that were called, remove the scratch directories, and end
-/// this process with status 130.
-pub fn clean_up_on_interrupt() -> Result<()> {
-    let handler = || {
-        // The lock is kept: nothing new may start.
-        let undo = undo();
-        for pid in undo.children.iter().filter_map(|&pid| Pid::from_raw(pid)) {
-            // One that has ended already needs no signal.
-            let _ = kill_process(pid, Signal::TERM);
-        }
-        for directory in &undo.directories {
-            // What cannot be removed now is in the system's temporary directory and is nobody's input.
-            let _ = std::fs::remove_dir_all(directory);
-        }
-        eprintln!("interrupted");
-        std::process::exit(130);
-    };
-    ctrlc::set_handler(handler).context("cannot prepare for interrupts")
-}
-
-/// A directory for work in progress, removed when it is dropped and when the user interrupts us.
-pub struct Scratch {
-    directory: tempfile::TempDir,
-}
-
-impl Scratch {
-    /// A new directory in the system's place for temporary files.
-    pub fn new() -> Result<Self> {
-        Self::new_in(&std::env::temp_dir())
-    }
-
-    /// A new directory in `parent`.
-    pub fn new_in(parent: &Path) -> Result<Self> {
-        let directory = tempfile::Builder::new()
-            .prefix(".release-helper-")
-            .tempdir_in(parent)
-            .with_context(|| format!("cannot create a directory in {}", parent.display()))
-            .hint(format!("check that {} is writable and has free space", parent.display()))?;
-        undo().directories.insert(directory.path().to_owned());
-        Ok(Self { directory })
-    }
-
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        self.directory.path()
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        undo().directories.remove(self.directory.path());
-    }
-}
+use crate::interrupt;
 
 /// A call of another program.
 pub struct Call {
@@ -128,20 +60,11 @@ impl Call {
     pub fn outcome(mut self) -> Result<Outcome> {
         let name = self.name();
         self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let child = {
-            let mut undo = undo();
+        let (child, _running) = interrupt::child(|| {
             let child = self.command.spawn().with_context(|| format!("cannot run {name}"));
-            let child = match (child, self.hint) {
-                (Err(error), Some(hint)) => Err(error).hint(hint),
-                (Err(error), None) => Err(error).hint(format!("install {name}, or add it to PATH")),
-                (child, _) => child,
-            }?;
-            undo.children.insert(child.id().cast_signed());
-            child
-        };
-        let pid = child.id().cast_signed();
+            child.hint(self.hint.unwrap_or_else(|| format!("install {name}, or add it to PATH")))
+        })?;
         let output = child.wait_with_output();
-        undo().children.remove(&pid);
         let output = output.with_context(|| format!("cannot read what {name} says"))?;
         Ok(Outcome { status: output.status, stdout: output.stdout, stderr: output.stderr })
     }

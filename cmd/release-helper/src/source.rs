@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use crate::contract;
 use crate::error::{Hint, hinted};
 use crate::files;
+use crate::interrupt::Scratch;
 use crate::process;
 
 /// What the artifacts are built from. Nothing else of the repository can reach their bytes, and the Nix packages
@@ -36,7 +37,10 @@ pub fn root(given: Option<&Path>) -> Result<PathBuf> {
 
 /// Fails unless `root` is a git checkout without uncommitted changes.
 pub fn ensure_clean(root: &Path) -> Result<()> {
-    let changes = git(root).args(["status", "--porcelain"]).read()?;
+    let changes = git(root)
+        .args(["status", "--porcelain"])
+        .hint("a release is made of a commit: run this in a git checkout of the repository")
+        .read()?;
     let changes = String::from_utf8_lossy(&changes).into_owned();
     let count = changes.lines().count();
     if let Some(first) = changes.lines().next() {
@@ -58,8 +62,8 @@ pub fn commit(root: &Path, revision: &str) -> Result<String> {
 /// Writes the tree of `commit` into the new directory `destination`. The checkout and its index stay as they are.
 pub fn export(root: &Path, commit: &str, destination: &Path) -> Result<()> {
     files::create_dir(destination)?;
-    let index = tempfile::NamedTempFile::new().context("cannot create a temporary index")?.into_temp_path();
-    std::fs::remove_file(&index).context("cannot prepare a temporary index")?;
+    let scratch = Scratch::new()?;
+    let index = scratch.path().join("index");
     git(root).env("GIT_INDEX_FILE", &index).args(["read-tree", commit]).read()?;
     let prefix = format!("--prefix={}/", destination.display());
     git(root).env("GIT_INDEX_FILE", &index).args(["checkout-index", "--all", &prefix]).read()?;

@@ -22,6 +22,14 @@ pub struct Toolchain {
     sysroot: PathBuf,
 }
 
+/// See [`Toolchain::identity`].
+pub struct Identity {
+    /// The lines of `rustc --version --verbose` that do not depend on the host.
+    pub rustc: Vec<String>,
+    /// The linker's name, version and commit.
+    pub linker: String,
+}
+
 impl Toolchain {
     /// The toolchain that the source tree at `root` asks for.
     pub fn of_tree(root: &Path) -> Result<Self> {
@@ -65,6 +73,39 @@ impl Toolchain {
     /// Its linker, the one inside the toolchain.
     pub fn linker(&self) -> PathBuf {
         self.sysroot.join("lib/rustlib").join(&self.host).join("bin/rust-lld")
+    }
+
+    /// What it is, in facts that are the same on every host: the compiler's and the linker's own words about the sources
+    /// they are made of. (Their binaries differ from host to host.)
+    pub fn identity(&self) -> Result<Identity> {
+        let ask = |program: PathBuf, arguments: &[&str]| -> Result<String> {
+            let mut command = Command::new(program);
+            command.args(arguments);
+            Ok(String::from_utf8_lossy(&Call::new(command).read()?).trim().to_owned())
+        };
+        let verbose = ask(self.rustc(), &["--version", "--verbose"])?;
+        let lines = verbose.lines().filter(|line| !line.starts_with("host: ") && !line.starts_with("binary: "));
+        let linker = ask(self.linker(), &["-flavor", "gnu", "--version"])?;
+        let linker = linker.split(" (compatible").next().unwrap_or_default().to_owned();
+        Ok(Identity { rustc: lines.map(str::to_owned).collect(), linker })
+    }
+
+    /// The SHA-256 over the compiled `core` and `compiler_builtins` of `target`: what becomes part of the artifact.
+    pub fn core_digest(&self, target: &str) -> Result<String> {
+        let directory = self.sysroot.join("lib/rustlib").join(target).join("lib");
+        let entries = directory.read_dir().with_context(|| format!("cannot list {}", directory.display()))?;
+        let mut libraries = Vec::new();
+        for entry in entries {
+            let path = entry.with_context(|| format!("cannot list {}", directory.display()))?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let wanted = ["libcore-", "libcompiler_builtins-"].iter().any(|prefix| name.starts_with(prefix));
+            if wanted && name.ends_with(".rlib") {
+                libraries.push((name, crate::digest::sha256(&crate::files::read(&path)?)));
+            }
+        }
+        libraries.sort();
+        let list: String = libraries.iter().map(|(name, digest)| format!("{digest}  {name}\n")).collect();
+        Ok(crate::digest::sha256(list.as_bytes()))
     }
 
     /// Makes sure that it can compile for `platforms`: fetches a missing `rust-std` through rustup, and says so.

@@ -31,6 +31,12 @@ impl Tag {
         self.version.to_string()
     }
 
+    /// Whether the tag is a dry run's, such as `v1.0.0-dry-run.1`: it need not exist in the repository, and its draft
+    /// is never published.
+    pub fn is_dry_run(&self) -> bool {
+        self.version.pre.split('.').next() == Some("dry-run")
+    }
+
     /// Whether the tag names a version before a release, such as `v1.0.0-rc.1`.
     pub fn is_prerelease(&self) -> bool {
         !self.version.pre.is_empty()
@@ -158,6 +164,15 @@ mod tests {
         }
         assert!("v1.0.0-rc.1".parse::<Tag>().unwrap().is_prerelease());
         assert!(!"v1.0.0".parse::<Tag>().unwrap().is_prerelease());
+    }
+
+    #[test]
+    fn a_dry_run_is_told_by_its_tag() {
+        for (tag, expected) in
+            [("v1.0.0-dry-run", true), ("v1.0.0-dry-run.7", true), ("v1.0.0-dry", false), ("v1.0.0-rc.dry-run", false)]
+        {
+            assert_eq!(tag.parse::<Tag>().unwrap().is_dry_run(), expected, "{tag}");
+        }
     }
 
     #[test]

@@ -13,6 +13,9 @@ rec {
   nameValuePair = name: value: { inherit name value; };
   genAttrs = names: f: builtins.listToAttrs (map (name: nameValuePair name (f name)) names);
   mapAttrs' = f: set: builtins.listToAttrs (map (name: f name set.${name}) (attrNames set));
+  findFirst =
+    wanted: default: list:
+    builtins.head (filter wanted list ++ [ default ]);
   optional = condition: value: optionals condition [ value ];
   optionals = condition: list: if condition then list else [ ];
   optionalString = condition: string: if condition then string else "";
@@ -32,7 +35,6 @@ rec {
   fileset = {
     toSource = { root, fileset }: fileset;
     unions = map toString;
-    difference = a: b: "${toString a} without ${toString b}";
-    maybeMissing = toString;
+    difference = whole: part: "${toString whole} without ${toString part}";
   };
 }

@@ -101,11 +101,12 @@ pub(super) fn slices(bytes: &[u8]) -> Result<Vec<Slice>> {
 pub(super) fn unsigned(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut bytes = codesign::unsign(bytes).ok()?;
     let images = match Container::of(&bytes) {
-        Container::FatMachO => slices(&bytes).ok()?.into_iter().map(|slice| slice.range).collect(),
-        _ => vec![0..bytes.len() as u64],
+        Container::FatMachO => slices(&bytes).ok()?,
+        _ => Vec::from([Slice { machine: String::new(), range: 0..bytes.len() as u64 }]),
     };
     for image in images {
-        let macho = MachO::read(&bytes[image.start as usize..image.end as usize]).ok()?;
+        let macho = MachO::read(image.content(&bytes)).ok()?;
+        let image = image.range;
         for field in
             macho.segments.into_iter().filter(|segment| segment.name == "__LINKEDIT").map(|it| it.memory_size_at)
         {

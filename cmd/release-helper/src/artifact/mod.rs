@@ -95,7 +95,7 @@ pub fn describe(bytes: &[u8]) -> String {
 }
 
 /// `count` with its noun, in the plural unless it is one.
-fn counted(count: u64, noun: &str) -> String {
+pub(crate) fn counted(count: u64, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 

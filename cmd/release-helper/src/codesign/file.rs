@@ -3,7 +3,7 @@
 use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use rustix::fs::XattrFlags;
@@ -13,6 +13,7 @@ use super::report::Report;
 use super::source::{Comparison, FileSink, FileSource, Sink};
 use super::{Signing, verify};
 use crate::error::Hint;
+use crate::files;
 
 /// Whether [`sign_file`] and [`unsign_file`] had something to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,8 +82,7 @@ fn rewrite(
     let in_place = fs::metadata(&output)
         .is_ok_and(|existing| (existing.dev(), existing.ino()) == (original.metadata.dev(), original.metadata.ino()));
     if !dry_run && (outcome != Outcome::Unchanged || !in_place) {
-        write(&plan, &original, &output)
-            .hint(format!("check that {} exists, is writable and has free space", parent(&output).display()))?;
+        write(&plan, &original, &output).hint(files::advice(&output))?;
     }
     Ok(outcome)
 }
@@ -96,7 +96,7 @@ fn difference(plan: &Plan, source: &FileSource<'_>) -> Result<Outcome> {
 }
 
 fn write(plan: &Plan, original: &Input, output: &Path) -> Result<()> {
-    let temporary = tempfile::Builder::new().prefix(".tmp-").tempfile_in(parent(output))?;
+    let (temporary, _leftover) = files::temporary_beside(output)?;
     let file = temporary.as_file();
     let cloned = clone_into(&original.file, file);
     if !cloned {
@@ -107,11 +107,6 @@ fn write(plan: &Plan, original: &Input, output: &Path) -> Result<()> {
     keep_attributes(original, file).context("cannot keep the file's attributes")?;
     temporary.persist(output)?;
     Ok(())
-}
-
-/// The directory that a file is in.
-fn parent(path: &Path) -> PathBuf {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
 }
 
 /// Lets `to` share the blocks of `from`, where the file system can (btrfs, xfs, bcachefs), so that only what

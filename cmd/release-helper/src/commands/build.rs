@@ -5,11 +5,10 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use crate::Verdict;
-use crate::build::{Backend, cargo, nix};
+use crate::build::{self, Backend};
 use crate::contract::Contract;
+use crate::interrupt::Scratch;
 use crate::output::{self, Table};
-use crate::process::Scratch;
-use crate::toolchain::Toolchain;
 use crate::{files, source};
 
 #[derive(clap::Args)]
@@ -35,14 +34,7 @@ impl Build {
         let platforms = contract.select(&self.platforms)?;
         files::create_dir(&self.out)?;
         let scratch = Scratch::new()?;
-        let artifacts = match self.backend {
-            Backend::Nix => nix::build(&platforms, &root, scratch.path(), &nix::Demands::default())?,
-            Backend::Cargo => {
-                let toolchain = Toolchain::of_tree(&root)?;
-                toolchain.ensure_targets(&platforms)?;
-                cargo::build(&toolchain, &contract, &platforms, &root, scratch.path(), &cargo::Surroundings::default())?
-            }
-        };
+        let artifacts = build::artifacts(self.backend, &contract, &platforms, &root, scratch.path())?;
         let mut table = Table::new(["platform", "size", "sha256"]);
         for artifact in &artifacts {
             files::write_executable(&self.out.join(&artifact.asset), &artifact.bytes)?;

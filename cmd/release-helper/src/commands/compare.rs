@@ -7,7 +7,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::Verdict;
-use crate::artifact::{self, Comparison, compare::Place};
+use crate::artifact::{self, Comparison, compare::Place, counted};
 use crate::files;
 use crate::output::{self, Table};
 
@@ -53,8 +53,9 @@ impl Compare {
         for (name, file, side) in [("A", &self.a, &comparison.a), ("B", &self.b, &comparison.b)] {
             sides.row([name.into(), file.display().to_string(), side.size.to_string(), side.kind.clone()]);
         }
-        let (bytes, count) = (comparison.differing(), comparison.places.len());
-        let mut report = format!("{sides}\ndifferent: {bytes} byte(s) in {count} place(s)\n\n");
+        let count = comparison.places.len();
+        let (bytes, where_) = (counted(comparison.differing(), "byte"), counted(count as u64, "place"));
+        let mut report = format!("{sides}\ndifferent: {bytes} in {where_}\n\n");
         let mut places =
             Table::new(["place", "size A", "size B", "differing", "first in A", "first in B", "bytes", "text"]);
         for place in comparison.places.iter().take(PRINTED) {

@@ -6,12 +6,13 @@ use anyhow::{Context, Result};
 
 use crate::output::{print, print_json, step};
 use crate::releases::{self, State, runner};
+use crate::version::Tag;
 use crate::{Verdict, files};
 
 /// Prints the release's number; in a job it is also the output `release_id`.
 #[derive(clap::Args)]
 pub struct Draft {
-    /// The tag, which must exist on the server
+    /// The tag, which must exist on the server, such as v1.2.3
     tag: String,
     /// Notes for the release [default: the message of the annotated tag, else made from the history]
     #[arg(long, value_name = "FILE")]
@@ -25,6 +26,7 @@ pub struct Draft {
 
 impl Draft {
     pub fn run(&self) -> Result<Verdict> {
+        let tag: Tag = self.tag.parse()?;
         let client = self.remote.client()?;
         let notes = match &self.notes {
             None => None,
@@ -32,7 +34,7 @@ impl Draft {
                 Some(String::from_utf8(files::read(path)?).with_context(|| format!("{} is not text", path.display()))?)
             }
         };
-        let draft = releases::draft(&client, &self.tag, notes.as_deref())?;
+        let draft = releases::draft(&client, &tag.to_string(), notes.as_deref())?;
         let what = match draft.state {
             State::Created => "made a draft",
             State::Found => "found the draft",

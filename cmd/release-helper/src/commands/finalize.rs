@@ -18,6 +18,9 @@ pub struct Finalize {
     /// Digests recorded by the builders: what `upload` printed
     #[arg(long, value_name = "FILE", num_args = 1..)]
     records: Vec<PathBuf>,
+    /// Demand an attestation beside every artifact
+    #[arg(long)]
+    attested: bool,
     /// Do not mark it as the latest release
     #[arg(long)]
     not_latest: bool,
@@ -36,7 +39,10 @@ impl Finalize {
         for path in &self.records {
             records.merge(&Sums::read(path)?)?;
         }
-        let expected = Expectation { latest: !self.not_latest, ..Expectation::of(&contract, records) };
+        let mut expected = Expectation { latest: !self.not_latest, ..Expectation::of(&contract, records) };
+        if self.attested {
+            expected.names.extend(contract.attestations());
+        }
         let finalized = releases::finalize(&client, self.release_id, &expected)?;
         let how = if finalized.published_now { "published" } else { "was published already, and is as it must be" };
         step(format_args!("{} {how}: {} ({} requests)", finalized.tag, finalized.url, client.requests()));

@@ -6,14 +6,13 @@ use anyhow::Result;
 
 use crate::Verdict;
 use crate::rehearse::{Options, rehearse};
-use crate::version::Tag;
 use crate::{output, source};
 
 #[derive(clap::Args)]
 pub struct Rehearse {
     /// The tag to release; it need not exist
     #[arg(default_value = "v0.0.0-rehearsal.1")]
-    tag: Tag,
+    tag: String,
     /// Only this platform; may be given again
     #[arg(long = "platform", value_name = "PLATFORM")]
     platforms: Vec<String>,
@@ -37,7 +36,7 @@ pub struct Rehearse {
 impl Rehearse {
     pub fn run(self) -> Result<Verdict> {
         let options = Options {
-            tag: self.tag,
+            tag: self.tag.parse()?,
             platforms: self.platforms,
             root: source::root(self.root.as_deref())?,
             allow_dirty: self.allow_dirty,
@@ -50,7 +49,11 @@ impl Rehearse {
             output::print(format_args!("\n{report}"))?;
         }
         if self.keep {
-            output::step(format_args!("\nthe release is at {} until you press Ctrl-C", server.page()));
+            output::step(format_args!(
+                "\nAPI={}\nthe release is at {} until you press Ctrl-C",
+                server.url(),
+                server.page()
+            ));
             server.wait();
         }
         Ok(Verdict::from_bool(report.holds()))

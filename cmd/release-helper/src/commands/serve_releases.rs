@@ -24,7 +24,7 @@ A faults file names traps by operation and count, or draws them at random from a
   kinds = [\"lag\", \"cut-after\"]         # any kind if left out
 
 Kinds: server-error bad-gateway unavailable request-timeout lost-answer cut-before cut-after cut-middle stall starter
-secondary-limit too-many-requests primary-limit forbidden unauthorized not-found lag null-digest html corrupt half-json";
+secondary-limit too-many-requests primary-limit forbidden unauthorized not-found lag null-digest html corrupt echo-token half-json";
 
 /// Serves GitHub's REST API of releases from a directory, with a page for the browser. Prints its address for
 /// GITHUB_API_URL.

@@ -20,7 +20,7 @@ pub enum Version {
 #[derive(clap::Args)]
 pub struct Arguments {
     /// The release's tag, such as v1.2.3
-    tag: Tag,
+    tag: String,
     /// The source tree [default: the one around the current directory]
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
@@ -29,9 +29,10 @@ pub struct Arguments {
 impl Version {
     pub fn run(self) -> Result<Verdict> {
         let (Self::Inject(arguments) | Self::Check(arguments)) = &self;
+        let tag: Tag = arguments.tag.parse()?;
         let root = source::root(arguments.root.as_deref())?;
-        match self {
-            Self::Inject(Arguments { tag, .. }) => {
+        match &self {
+            Self::Inject(_) => {
                 let changed = version::inject(&root, &tag)?;
                 for path in &changed {
                     output::step(format_args!("{}: version {}", path.display(), tag.version()));
@@ -41,7 +42,7 @@ impl Version {
                 }
                 Ok(Verdict::Yes)
             }
-            Self::Check(Arguments { tag, .. }) => {
+            Self::Check(_) => {
                 let differing: Vec<_> = version::statements(&root)?
                     .into_iter()
                     .filter(|statement| statement.version != tag.version())

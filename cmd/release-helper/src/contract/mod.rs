@@ -23,6 +23,8 @@ pub struct Contract {
     pub signing_identifier: String,
     /// The name of the asset that lists the digests of the others.
     pub sums: String,
+    /// What follows an artifact's name in the name of the asset that attests it.
+    pub attestation_suffix: String,
     #[serde(rename = "platform")]
     platforms: BTreeMap<String, Platform>,
 }
@@ -179,6 +181,11 @@ impl Contract {
         let chosen: Vec<String> = self.select(names)?.into_iter().map(|platform| platform.name.clone()).collect();
         self.platforms.retain(|name, _| chosen.contains(name));
         Ok(self)
+    }
+
+    /// The names of the attestations that a release made on GitHub has beside [`Contract::assets`].
+    pub fn attestations(&self) -> Vec<String> {
+        self.platforms().map(|platform| format!("{}{}", platform.asset, self.attestation_suffix)).collect()
     }
 
     /// The platform whose asset is called `asset`.

@@ -11,8 +11,8 @@ use crate::build::{Artifact, cargo};
 use crate::contract::Contract;
 use crate::error::Hint;
 use crate::exercise::{self, Trial};
+use crate::interrupt::Scratch;
 use crate::output::{self, Table};
-use crate::process::Scratch;
 use crate::releases::{self, Client};
 use crate::toolchain::Toolchain;
 use crate::version::{self, Tag};
@@ -144,7 +144,10 @@ pub fn rehearse(options: &Options) -> Result<(Report, server::Running)> {
     for platform in &platforms {
         let file = downloaded.iter().find(|file| file.name == platform.asset).context("an asset was not downloaded")?;
         make_executable(&file.path)?;
-        trials.push(exercise::exercise(platform, &tag.version(), &file.path).context("the draft stays unpublished")?);
+        trials.push(
+            exercise::exercise(platform, &tag.version(), &file.path, Some(root))
+                .context("the draft stays unpublished")?,
+        );
     }
     let ran = trials.iter().filter(|trial| matches!(trial, Trial::Ran { .. })).count();
     step("test", format_args!("{ran} of {} loaded real libraries as downloaded", trials.len()));
@@ -187,7 +190,7 @@ fn fresh_directory(root: &Path) -> Result<PathBuf> {
             .with_context(|| format!("cannot remove the last rehearsal in {}", directory.display()))
             .hint("stop a rehearsal that still runs with --keep, and check the directory's permissions")?;
     }
-    files::create_dir(&directory).hint(format!("check that {} is writable", root.display()))?;
+    files::create_dir(&directory)?;
     Ok(directory)
 }
 

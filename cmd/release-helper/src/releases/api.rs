@@ -1,13 +1,15 @@
 //! The operations of the REST API that a release needs (<https://docs.github.com/en/rest/releases>).
 
 use std::io::{Read, Write};
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::client::{Client, Payload, encode};
+use super::client::{Client, LAG, Payload, encode};
 use super::failure::{Cause, Failure};
+use crate::digest::hex;
 
 /// A release, as far as this client needs to know it.
 #[derive(Clone, Debug, Deserialize)]
@@ -121,9 +123,28 @@ impl Client {
         self.retry(|| self.all("/releases"))
     }
 
-    /// The release called `id`.
+    /// The release called `id`, which some job has made: one that is not there yet is waited for.
     pub fn release(&self, id: u64) -> Result<Release, Failure> {
+        self.await_visible(|| self.release_now(id))
+    }
+
+    /// The release called `id`, if it is there.
+    pub(super) fn release_now(&self, id: u64) -> Result<Release, Failure> {
         self.retry(|| self.json("GET", &self.url(&format!("/releases/{id}")), Payload::None))
+    }
+
+    /// Asks again for a while when a release is not found: a new one may not be known everywhere for some seconds.
+    fn await_visible<T>(&self, ask: impl Fn() -> Result<T, Failure>) -> Result<T, Failure> {
+        for seconds in &LAG[..4] {
+            match ask() {
+                Err(failure) if failure.is_status(404) => {
+                    self.say(format_args!("{failure}; looking again in {seconds} s"));
+                    self.clock.sleep(Duration::from_secs(*seconds));
+                }
+                other => return other,
+            }
+        }
+        ask()
     }
 
     /// The published release of `tag`.
@@ -133,7 +154,7 @@ impl Client {
 
     /// All assets of the release `id`.
     pub fn assets(&self, id: u64) -> Result<Vec<Asset>, Failure> {
-        self.retry(|| self.all(&format!("/releases/{id}/assets")))
+        self.await_visible(|| self.retry(|| self.all(&format!("/releases/{id}/assets"))))
     }
 
     /// The tag `name`, `None` if it does not exist.
@@ -149,6 +170,21 @@ impl Client {
         let url = self.url(&format!("/git/tags/{}", encode(&reference.object.sha)));
         let object: TagObject = self.retry(|| self.json("GET", &url, Payload::None))?;
         Ok(Some(Tag { message: Some(object.message) }))
+    }
+
+    /// The commit that the tag `name` means, `None` if there is no such tag.
+    pub fn commit_of_tag(&self, name: &str) -> Result<Option<String>, Failure> {
+        let url = self.url(&format!("/git/ref/tags/{}", encode(name)));
+        let reference: Reference = match self.retry(|| self.json("GET", &url, Payload::None)) {
+            Err(failure) if failure.is_status(404) => return Ok(None),
+            other => other?,
+        };
+        if reference.object.kind != "tag" {
+            return Ok(Some(reference.object.sha));
+        }
+        let url = self.url(&format!("/git/tags/{}", encode(&reference.object.sha)));
+        let tag: Reference = self.retry(|| self.json("GET", &url, Payload::None))?;
+        Ok(Some(tag.object.sha))
     }
 
     /// Notes made from the history; they are not stored.
@@ -215,6 +251,15 @@ impl Client {
         self.json("POST", &url, Payload::Stream(bytes, length))
     }
 
+    /// The bytes of an asset, whatever they are, and their SHA-256. For small assets: they are held in memory.
+    pub fn retry_fetch(&self, asset: &Asset) -> Result<(Vec<u8>, String), Failure> {
+        self.retry(|| {
+            let mut bytes = Vec::new();
+            let (_, sha256) = self.fetch(asset, &mut bytes)?;
+            Ok((bytes, sha256))
+        })
+    }
+
     /// Streams the bytes of an asset into `sink`, once; gives back their number and SHA-256. The token stays behind
     /// when the bytes come from another host.
     pub(super) fn fetch(&self, asset: &Asset, sink: &mut dyn Write) -> Result<(u64, String), Failure> {
@@ -254,11 +299,6 @@ impl Client {
         }
         Ok((size, hex(&hasher.finalize())))
     }
-}
-
-/// Lower-case hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The address of the next page in a `Link` header (RFC 8288).

@@ -39,7 +39,11 @@ pub struct Client {
     /// How many requests may still be sent; see [`Client::stopping_after`].
     left: AtomicI64,
     lose_last_answer: bool,
+    report: Report,
 }
+
+/// Says to people what is going on.
+pub type Report = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// What goes along with a request.
 pub(super) enum Payload<'a> {
@@ -99,6 +103,7 @@ impl Client {
             requests: AtomicU64::new(0),
             left: AtomicI64::new(i64::MAX),
             lose_last_answer: false,
+            report: Arc::new(|text| step(text)),
         })
     }
 
@@ -107,10 +112,19 @@ impl Client {
         Self { clock, ..self }
     }
 
+    /// The same client, telling its progress to `report` instead of stderr.
+    pub fn with_report(self, report: Report) -> Self {
+        Self { report, ..self }
+    }
+
     /// The same client, stopped as by a kill after `requests` requests; `lose_last_answer` stops it between the
     /// last request and its answer. For the fault campaign.
     pub fn stopping_after(self, requests: u32, lose_last_answer: bool) -> Self {
         Self { left: AtomicI64::new(i64::from(requests)), lose_last_answer, ..self }
+    }
+
+    pub(super) fn say(&self, text: impl std::fmt::Display) {
+        (self.report)(&text.to_string());
     }
 
     /// How many requests were sent, redirects included.
@@ -223,7 +237,7 @@ impl Client {
         // Exponential, and jitter on top of what the server asks: clients that failed together come back apart.
         let backoff = Duration::from_secs(1 << failures.min(6)).mul_f64(0.5 + 0.5 * self.clock.chance());
         let wait = if asked.is_zero() { backoff } else { asked + backoff.min(Duration::from_secs(2)) };
-        step(format_args!("{failure}; trying again in {} s", wait.as_secs().max(1)));
+        self.say(format_args!("{failure}; trying again in {} s", wait.as_secs().max(1)));
         self.clock.sleep(wait);
         Ok(())
     }

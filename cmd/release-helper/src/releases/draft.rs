@@ -14,7 +14,7 @@ use super::api::Release;
 use super::client::{ATTEMPTS, Client, LAG, refuse_ambiguous};
 use super::failure::Failure;
 use crate::error::Hint;
-use crate::output::step;
+use crate::version::Tag;
 
 /// GitHub's limit for notes, in characters.
 const MAX_NOTES: usize = 125_000;
@@ -63,6 +63,19 @@ pub fn draft(client: &Client, tag: &str, notes: Option<&str>) -> Result<Draft> {
     Ok(Draft { id: release.id, tag: tag.to_owned(), state, url: release.html_url })
 }
 
+/// Makes sure that `release` is the only one of its tag. Empty twins that a run of `draft` left behind are removed.
+pub(super) fn ensure_only(client: &Client, release: &Release, state: &str, next: &str) -> Result<()> {
+    let tag = &release.tag_name;
+    let mut known = listed(client, tag).explain(format!("{state}: cannot list the releases for {tag}"), next)?;
+    if known.iter().all(|other| other.id != release.id) {
+        // The list lags behind the release we have read by its number.
+        known.push(release.clone());
+    }
+    let ids: Vec<u64> = known.iter().map(|release| release.id).collect();
+    let only = settle(client, tag, release.body.as_deref(), known)?;
+    if only.id == release.id { Ok(()) } else { refuse_ambiguous(tag, &ids) }
+}
+
 /// What a draft is made of.
 struct Contents<'a> {
     tag: &'a str,
@@ -73,12 +86,16 @@ struct Contents<'a> {
 impl<'a> Contents<'a> {
     /// Looks the tag up: a release without an existing tag would make one at whatever commit is newest by then.
     fn new(client: &Client, tag: &'a str, notes: Option<&str>) -> Result<Self> {
+        if tag.parse::<Tag>().is_ok_and(|tag| tag.is_dry_run()) {
+            let notes = notes.unwrap_or("A dry run, to be looked at and deleted: nothing in it is a release.");
+            return Ok(Self { tag, notes: notes.to_owned(), prerelease: true });
+        }
         let next = format!("`release-helper draft {tag}`");
         let unchanged = format!("nothing was changed: cannot look up the tag {tag}");
         let found = client.tag(tag).explain(unchanged, &next)?;
         let found = found
-            .with_context(|| format!("the tag {tag} does not exist in {}", client.repository()))
-            .hint(format!("push it first: `git push origin {tag}`"))?;
+            .with_context(|| format!("nothing was changed: the tag {tag} does not exist in {}", client.repository()))
+            .hint(format!("push it with `git push origin {tag}`, then run {next} again"))?;
         let notes = match (notes, found.message) {
             (Some(notes), _) => notes.to_owned(),
             (None, Some(message)) => without_signature(&message).to_owned(),
@@ -86,8 +103,7 @@ impl<'a> Contents<'a> {
                 .generate_notes(tag)
                 .explain(format!("nothing was changed: cannot make notes for {tag}"), &next)?,
         };
-        // `v1.2.3-rc.1` is a prerelease, `v1.2.3+build-1` is not (semver.org, sections 9 and 10).
-        let prerelease = tag.split('+').next().is_some_and(|version| version.contains('-'));
+        let prerelease = tag.parse::<Tag>().is_ok_and(|tag| tag.is_prerelease());
         Ok(Self { tag, notes: notes.chars().take(MAX_NOTES).collect(), prerelease })
     }
 
@@ -102,7 +118,7 @@ impl<'a> Contents<'a> {
                     if failures >= ATTEMPTS {
                         return Err(failure);
                     }
-                    step(format_args!("{failure}; looking whether the draft was made"));
+                    client.say(format_args!("{failure}; looking whether the draft was made"));
                     // The wait is longer than lists lag: a second draft is worse than a minute.
                     for seconds in LAG {
                         client.clock.sleep(Duration::from_secs(seconds));
@@ -121,11 +137,10 @@ impl<'a> Contents<'a> {
     }
 }
 
-/// All releases of `tag`, oldest first.
+/// All releases of `tag`.
 fn listed(client: &Client, tag: &str) -> Result<Vec<Release>, Failure> {
     let mut releases = client.releases()?;
     releases.retain(|release| release.tag_name == tag);
-    releases.sort_by_key(|release| release.id);
     Ok(releases)
 }
 
@@ -145,7 +160,8 @@ fn listed_with(client: &Client, tag: &str, own: Release) -> Result<Vec<Release>,
 
 /// The one release among those of a tag: the published one, else the oldest. Younger drafts that are nothing but
 /// leftovers of a run of this command are removed; anything else is left to a person.
-fn settle(client: &Client, tag: &str, notes: Option<&str>, known: Vec<Release>) -> Result<Release> {
+fn settle(client: &Client, tag: &str, notes: Option<&str>, mut known: Vec<Release>) -> Result<Release> {
+    known.sort_by_key(|release| release.id);
     let ids: Vec<u64> = known.iter().map(|release| release.id).collect();
     let position = known.iter().position(|release| !release.draft).unwrap_or(0);
     let mut others = known;
@@ -165,7 +181,7 @@ fn settle(client: &Client, tag: &str, notes: Option<&str>, known: Vec<Release>) 
     for other in others {
         let state = format!("the releases {ids:?} all have the tag {tag}");
         // What the list says about it may be old: ask for the release itself.
-        let other = match client.release(other.id) {
+        let other = match client.release_now(other.id) {
             Err(failure) if failure.is_status(404) => continue,
             fresh => fresh.explain(&state, &next)?,
         };
@@ -176,7 +192,7 @@ fn settle(client: &Client, tag: &str, notes: Option<&str>, known: Vec<Release>) 
         if !is_leftover {
             refuse_ambiguous(tag, &ids)?;
         }
-        step(format_args!("removing the empty draft {}: the release for {tag} is {}", other.id, release.id));
+        client.say(format_args!("removing the empty draft {}: the release for {tag} is {}", other.id, release.id));
         client.delete_release(other.id).explain(&state, &next)?;
     }
     Ok(release)

@@ -8,12 +8,14 @@ use super::Explain;
 use super::api::{Asset, Release};
 use super::client::{Client, LAG};
 use super::download::fetch_checked;
+use super::draft::ensure_only;
 use super::failure::Failure;
 use super::sums::Sums;
 use super::upload::{Content, Source, place};
 use crate::contract::Contract;
+use crate::digest;
 use crate::error::Hint;
-use crate::output::step;
+use crate::version::Tag;
 
 /// What the release must be.
 pub struct Expectation {
@@ -57,6 +59,10 @@ pub fn finalize(client: &Client, id: u64, expected: &Expectation) -> Result<Fina
         release.tag_name,
         if release.draft { "is still a draft" } else { "is published" }
     );
+    if release.tag_name.parse::<Tag>().is_ok_and(|tag| tag.is_dry_run()) {
+        return Err(anyhow::anyhow!("{state}, and must stay one: its tag names a dry run"))
+            .hint("push a tag such as v1.2.3 to make a release");
+    }
     for (name, _) in expected.records.iter() {
         if !expected.names.iter().any(|expected| expected == name) {
             bail!("{state}: there is a record of {name}, which is no asset of this release");
@@ -68,7 +74,7 @@ pub fn finalize(client: &Client, id: u64, expected: &Expectation) -> Result<Fina
     let source = Source {
         name: expected.sums.clone(),
         size: listed.len() as u64,
-        sha256: super::sums::digest_of(&listed),
+        sha256: digest::sha256(&listed),
         content: Content::Memory(listed),
     };
     let known = assets.into_iter().find(|asset| asset.name == expected.sums);
@@ -82,6 +88,7 @@ pub fn finalize(client: &Client, id: u64, expected: &Expectation) -> Result<Fina
     // The set once more, now with the sums: the state that gets published.
     let complete = wait_for_set(client, &release, expected, true, &state, &next)?;
     same_bytes(&complete, &sums, &source, &state)?;
+    ensure_only(client, &release, &state, &next)?;
     publish(client, &release, expected, &state, &next)?;
     let published = read_back(client, &release, expected, &sums, &source)?;
     Ok(finalized(published.html_url, true))
@@ -108,7 +115,7 @@ fn wait_for_set(
                 format!("upload what is missing with `release-helper upload --release-id {}`, delete what does not belong, then run {next} again", release.id),
             );
         };
-        step(format_args!("{}; lists lag at times, looking again in {seconds} s", wrong.join("; ")));
+        client.say(format_args!("{}; lists lag at times, looking again in {seconds} s", wrong.join("; ")));
         client.clock.sleep(Duration::from_secs(*seconds));
     }
 }

@@ -17,7 +17,7 @@ mod sums;
 mod upload;
 
 pub use api::{Asset, Release};
-pub use client::Client;
+pub use client::{Client, Report};
 pub use download::{Downloaded, download};
 pub use draft::{Draft, State, draft};
 pub use failure::{Cause, Failure};

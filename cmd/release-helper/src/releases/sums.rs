@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use sha2::{Digest, Sha256};
 
-use super::api::hex;
+use crate::digest::hex;
 use crate::error::Hint;
 use crate::files;
 
@@ -69,11 +69,6 @@ impl std::fmt::Display for Sums {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.iter().try_for_each(|(name, sha256)| writeln!(f, "{sha256}  {name}"))
     }
-}
-
-/// The SHA-256 of `bytes` in hexadecimal.
-pub(super) fn digest_of(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
 }
 
 /// Size in bytes and SHA-256 of the file at `path`, without holding it in memory.

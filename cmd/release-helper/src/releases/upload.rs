@@ -16,7 +16,6 @@ use super::progress::Progress;
 use super::sums::digest_of_file;
 use crate::contract::Contract;
 use crate::error::Hint;
-use crate::output::step;
 use crate::{artifact, files};
 
 /// GitHub's limit: files must be smaller, in bytes.
@@ -36,10 +35,11 @@ pub struct Rules<'a> {
 pub type Check<'a> = Box<dyn Fn(&Path, &str) -> Result<()> + Sync + 'a>;
 
 impl Rules<'_> {
-    /// The contract's assets, except for the sums, which only `finalize` makes.
+    /// The contract's assets and attestations, except for the sums, which only `finalize` makes.
     pub fn of(contract: &Contract) -> Rules<'_> {
+        let names = contract.assets().into_iter().chain(contract.attestations());
         Rules {
-            names: contract.assets().into_iter().filter(|name| *name != contract.sums).collect(),
+            names: names.filter(|name| *name != contract.sums).collect(),
             check: Box::new(|path, tag| inspect(contract, path, tag)),
         }
     }
@@ -49,8 +49,16 @@ impl Rules<'_> {
 fn inspect(contract: &Contract, path: &Path, tag: &str) -> Result<()> {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let Some(platform) = contract.platform_of_asset(name) else { return Ok(()) };
+    let advice = format!("nothing was uploaded; see `release-helper inspect {}`", path.display());
+    let size = path.metadata().with_context(|| format!("cannot read {}", path.display()))?.len();
+    if size > platform.max_size {
+        // Before it is read into memory.
+        let what = format!("size is {size} bytes, at most {} are allowed", platform.max_size);
+        return Err(anyhow::anyhow!("{} breaks the contract: {what}", path.display())).hint(advice);
+    }
     let inspection = artifact::inspect(&files::read(path)?, platform, contract, Some(tag))
-        .with_context(|| format!("cannot judge {}", path.display()))?;
+        .with_context(|| format!("cannot judge {}", path.display()))
+        .hint(advice.as_str())?;
     let broken: Vec<String> = inspection
         .broken()
         .map(|clause| format!("{} is {}, not {}", clause.clause, clause.measured, clause.expected))
@@ -58,8 +66,7 @@ fn inspect(contract: &Contract, path: &Path, tag: &str) -> Result<()> {
     if broken.is_empty() {
         return Ok(());
     }
-    Err(anyhow::anyhow!("{} breaks the contract: {}", path.display(), broken.join("; ")))
-        .hint(format!("nothing was uploaded; see `release-helper inspect {}`", path.display()))
+    Err(anyhow::anyhow!("{} breaks the contract: {}", path.display(), broken.join("; "))).hint(advice)
 }
 
 /// What happened to a file.
@@ -129,7 +136,7 @@ pub fn upload(client: &Client, id: u64, paths: &[PathBuf], rules: &Rules<'_>) ->
                     let known = release.assets.iter().find(|asset| asset.name == source.name).cloned();
                     let result = place(client, &release, source, known);
                     if let Ok(outcome) = &result {
-                        step(format_args!("{outcome:8} {} ({} bytes)", source.name, source.size));
+                        client.say(format_args!("{outcome:8} {} ({} bytes)", source.name, source.size));
                     }
                     *results[index].lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
                 }

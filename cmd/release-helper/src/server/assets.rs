@@ -8,13 +8,13 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::faults::Kind;
-use super::hex;
 use super::http::{Connection, Content, Response};
 use super::releases::{internal, paged, visible, without_digests};
 use super::routes::Operation;
 use super::serve::{Access, Call};
 use super::shapes::{error, not_found, stored_name, validation};
 use super::store::{Asset, Release};
+use crate::digest::{hex, sha256};
 
 /// GitHub's limit for one file, in bytes.
 const MAX_SIZE: u64 = 2_147_483_648;
@@ -150,9 +150,7 @@ fn begin(call: &Call<'_>, length: u64) -> Result<Result<u64, Response>> {
 fn receive(call: &Call<'_>, connection: &mut Connection, id: u64, length: u64) -> Result<String> {
     let path = call.server.store.asset_path(id);
     let directory = path.parent().context("an asset's path has a directory")?;
-    let mut file = tempfile::Builder::new()
-        .prefix(".tmp-")
-        .tempfile_in(directory)
+    let (mut file, _leftover) = crate::files::temporary_beside(&path)
         .map_err(|error| anyhow::anyhow!("cannot write into {}: {error}", directory.display()))?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 256 * 1024];
@@ -252,11 +250,7 @@ fn bytes(call: &Call<'_>, asset: &Asset) -> Result<Response> {
 
 /// A signed address as of cloud storage: made from what only the server knows.
 fn signature(call: &Call<'_>, asset: u64) -> String {
-    hex(&Sha256::digest(format!(
-        "{}\0{}\0{asset}",
-        call.server.objects,
-        call.server.token.as_deref().unwrap_or_default()
-    )))
+    sha256(format!("{}\0{}\0{asset}", call.server.objects, call.server.token.as_deref().unwrap_or_default()).as_bytes())
 }
 
 /// The asset that the path names, if this client may see it.

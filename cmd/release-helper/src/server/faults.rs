@@ -55,13 +55,15 @@ pub enum Kind {
     Html,
     /// A download has a flipped byte.
     Corrupt,
+    /// A 500 whose message repeats the Authorization header.
+    EchoToken,
     /// A 200 or 201 whose JSON stops in its middle.
     HalfJson,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::ServerError,
         Self::BadGateway,
         Self::Unavailable,
@@ -82,6 +84,7 @@ impl Kind {
         Self::NullDigest,
         Self::Html,
         Self::Corrupt,
+        Self::EchoToken,
         Self::HalfJson,
     ];
 
@@ -102,7 +105,8 @@ impl Kind {
             | Self::TooManyRequests
             | Self::PrimaryLimit
             | Self::Forbidden
-            | Self::Unauthorized => operation != O::Object,
+            | Self::Unauthorized
+            | Self::EchoToken => operation != O::Object,
             _ => true,
         }
     }

@@ -19,13 +19,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 pub use faults::{Fault, Kind, Plan, Random, next as next_random};
 pub use http::Request;
 pub use routes::Operation;
 pub use serve::Exchange;
 
+use crate::digest::sha256;
 use crate::error::Hint;
 use crate::files;
 use crate::releases::clock::{Clock, Machine};
@@ -47,7 +47,7 @@ pub struct Tag {
 impl Tag {
     /// A lightweight tag with a made-up commit.
     pub fn lightweight(name: &str) -> Self {
-        Self { name: name.to_owned(), commit: hex(&Sha256::digest(name))[..40].to_owned(), message: None }
+        Self { name: name.to_owned(), commit: sha256(name.as_bytes())[..40].to_owned(), message: None }
     }
 
     /// An annotated tag with a made-up commit.
@@ -58,7 +58,7 @@ impl Tag {
     /// What the reference points to: the tag object of an annotated tag, else the commit.
     fn object(&self) -> String {
         match &self.message {
-            Some(message) => hex(&Sha256::digest(format!("{}\0{message}", self.commit)))[..40].to_owned(),
+            Some(message) => sha256(format!("{}\0{message}", self.commit).as_bytes())[..40].to_owned(),
             None => self.commit.clone(),
         }
     }
@@ -207,9 +207,6 @@ impl Drop for Running {
             // Wakes the thread that accepts.
             let _ = TcpStream::connect(address);
         }
-        for connection in self.server.connections.lock().unwrap_or_else(PoisonError::into_inner).values() {
-            let _ = connection.shutdown(Shutdown::Both);
-        }
         for thread in std::mem::take(&mut self.threads) {
             let _ = thread.join();
         }
@@ -223,10 +220,12 @@ fn listen(address: &str) -> Result<TcpListener> {
 }
 
 fn accept(server: &Arc<Server>, listener: &TcpListener, is_objects: bool) {
+    let mut threads: Vec<std::thread::JoinHandle<()>> = Vec::new();
     for stream in listener.incoming() {
         if server.stopping.load(Ordering::SeqCst) {
-            return;
+            break;
         }
+        threads.retain(|thread| !thread.is_finished());
         // A client that gave up between its connect and our accept is its own problem.
         let Ok(stream) = stream else { continue };
         let _ = stream.set_nodelay(true);
@@ -235,14 +234,16 @@ fn accept(server: &Arc<Server>, listener: &TcpListener, is_objects: bool) {
             server.connections.lock().unwrap_or_else(PoisonError::into_inner).insert(number, twin);
         }
         let server = server.clone();
-        std::thread::spawn(move || {
+        threads.push(std::thread::spawn(move || {
             serve::serve(&server, stream, is_objects);
             server.connections.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
-        });
+        }));
     }
-}
-
-/// Lower-case hexadecimal digits.
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    // The directory is free for another server only when no connection can write any more.
+    for connection in server.connections.lock().unwrap_or_else(PoisonError::into_inner).values() {
+        let _ = connection.shutdown(Shutdown::Both);
+    }
+    for thread in threads {
+        let _ = thread.join();
+    }
 }

@@ -35,7 +35,7 @@ pub(super) fn handle(call: &mut Call<'_>, connection: &mut Connection) -> io::Re
         O::GenerateReleaseNotes => Ok(generate_notes(call)),
         O::GetRef => Ok(reference(call)),
         O::GetTag => Ok(tag_object(call)),
-        O::GetRepository => Ok(Response::json(200, &json!({ "full_name": call.server.repository }))),
+        O::GetRepository => Ok(Response::json(200, &call.links().repository())),
         O::Page => Ok(page::page(call)),
         O::Unknown => Ok(not_found()),
     };

@@ -22,6 +22,7 @@ use crate::releases::clock::{epoch_seconds, rfc3339};
 const KEPT: usize = 10_000;
 
 /// A request and its answer, as an observer sees them.
+#[derive(Clone, Debug)]
 pub struct Exchange {
     /// Which operation it was.
     pub operation: Operation,
@@ -165,7 +166,7 @@ fn exchange(server: &Server, connection: &mut Connection, request: &Request, is_
         }
     };
     let mut call = Call { server, request, route: &route, access: access.unwrap_or(Access::Read), fault, body };
-    let refused = fault.and_then(|fault| refusal(server, fault));
+    let refused = fault.and_then(|fault| refusal(server, request, fault));
     let mut response = match (refused, access) {
         _ if call.has(Kind::CutBefore) => None,
         _ if call.has(Kind::Stall) => {
@@ -230,7 +231,7 @@ fn target(request: &Request) -> String {
 }
 
 /// The answer of a fault that refuses before anything is done.
-fn refusal(server: &Server, fault: Drawn) -> Option<Response> {
+fn refusal(server: &Server, request: &Request, fault: Drawn) -> Option<Response> {
     let seconds = fault.time.as_secs().max(1);
     Some(match fault.kind {
         Kind::ServerError => error(500, "Server Error"),
@@ -248,6 +249,7 @@ fn refusal(server: &Server, fault: Drawn) -> Option<Response> {
         Kind::Forbidden => error(403, "Resource not accessible by integration"),
         Kind::Unauthorized => error(401, "Bad credentials"),
         Kind::NotFound => not_found(),
+        Kind::EchoToken => error(500, &format!("no route for {}", request.header("authorization").unwrap_or("nobody"))),
         _ => return None,
     })
 }

@@ -75,6 +75,18 @@ impl Links<'_> {
         })
     }
 
+    /// What clients ask of a repository before they turn to its releases; not the whole schema.
+    pub(super) fn repository(&self) -> Value {
+        let (owner, name) = self.repository.split_once('/').unwrap_or_default();
+        json!({
+            "id": 1, "node_id": "R_1", "name": name, "full_name": self.repository, "private": false, "fork": false,
+            "owner": { "login": owner, "id": 1, "node_id": "U_1", "type": "User", "url": format!("{}/users/{owner}", self.base) },
+            "url": self.api(), "html_url": self.web(), "default_branch": "main",
+            "releases_url": format!("{}/releases{{/id}}", self.api()),
+            "permissions": { "admin": false, "maintain": false, "push": true, "triage": true, "pull": true },
+        })
+    }
+
     pub(super) fn reference(&self, tag: &Tag) -> Value {
         let kind = if tag.message.is_some() { "tag" } else { "commit" };
         json!({

@@ -5,6 +5,7 @@ mod command;
 mod damage;
 mod fixtures;
 mod peers;
+mod rare;
 
 use release_helper::artifact::{self, Inspection};
 use release_helper::contract::Platform;

@@ -6,7 +6,7 @@ use core::ptr;
 use core::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
 use super::slots::{SIZE, Slot};
-use super::{Arguments, Ending, Errno, Kind, List, Slots, Streams, ending_of, kind_of};
+use super::{Arguments, Ending, Errno, Kind, List, Slots, Streams, kind_of};
 use crate::loader;
 
 const O_RDWR: c_int = 2;
@@ -312,8 +312,9 @@ pub(crate) fn take_over() -> Result<Streams, Errno> {
     Ok(streams)
 }
 
-/// Starts a child that loads `path` and reports in `slot`; its process.
-pub(crate) fn start(_: &Slots, slot: usize, path: &CStr, _: &Streams, timeout: u32) -> Result<i32, Errno> {
+/// Starts a child that loads the one library of `work` and reports in its slot; its process.
+pub(crate) fn start(_: &Slots, work: &[(usize, &CStr)], _: &Streams, timeout: u32) -> Result<i32, Errno> {
+    let &[(slot, path)] = work else { return Err(Errno(22)) };
     let mut program = [0 as c_char; 4096];
     let mut size = size_of_val(&program) as u32;
     let (mut actions, mut attributes): (Opaque, Opaque) = (ptr::null_mut(), ptr::null_mut());
@@ -380,6 +381,17 @@ pub(crate) fn next_ending() -> Option<(i32, Ending)> {
         if let Some(ending) = ending_of(status) {
             return Some((pid, ending));
         }
+    }
+}
+
+/// By a status from `wait4`; `None` for one that says that a process goes on.
+fn ending_of(status: c_int) -> Option<Ending> {
+    let (low, high) = ((status & 0x7f) as u8, (status >> 8 & 0xff) as u8);
+    match low {
+        0 => Some(Ending::Exit(high)),
+        0x7f if status >> 16 == 0 => Some(Ending::Stopped(high)),
+        0x7f => None,
+        signal => Some(Ending::Signal(signal)),
     }
 }
 

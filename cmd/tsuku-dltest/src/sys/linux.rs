@@ -4,7 +4,7 @@ use core::ffi::{CStr, c_int};
 use core::sync::atomic::{AtomicI32, Ordering};
 
 use super::syscall::syscall;
-use super::{Ending, Errno, Kind, List, Slots, Streams, ending_of, kind_of, orphans, start as entry};
+use super::{Ending, Errno, Kind, List, Slots, Streams, kind_of, orphans, start as entry};
 use crate::loader;
 
 const AT_FDCWD: isize = -100;
@@ -30,6 +30,8 @@ pub(super) const WNOHANG: usize = 1;
 const WSTOPPED: usize = 2;
 pub(super) const WEXITED: usize = 4;
 const WNOWAIT: usize = 0x0100_0000;
+const CLD_EXITED: i32 = 1;
+const CLD_STOPPED: i32 = 5;
 pub(super) const P_ALL: usize = 0;
 
 unsafe extern "C" {
@@ -181,15 +183,19 @@ pub(crate) fn take_over() -> Result<Streams, Errno> {
         // What a library leaves behind comes to us, and we end it. Older kernels than 3.4 lack this.
         let _ = syscall!(PRCTL, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     }
+    offer_to_the_oom_killer();
     Ok(streams)
 }
 
-/// Starts a child that loads `path` and reports in `slot`; its process.
-pub(crate) fn start(slots: &Slots, slot: usize, path: &CStr, streams: &Streams, _timeout: u32) -> Result<i32, Errno> {
+/// A slot and the library whose result it takes.
+type Work<'a> = (usize, &'a CStr);
+
+/// Starts a child that loads the libraries of `work` and reports in their slots; its process.
+pub(crate) fn start(slots: &Slots, work: &[Work<'_>], streams: &Streams, _timeout: u32) -> Result<i32, Errno> {
     // SAFETY: this process has one thread, so the child may do what it likes.
     let pid = unsafe { fork() };
     if pid == 0 {
-        child(slots, slot, path, streams);
+        child(slots, work, streams);
     }
     if pid < 0 {
         return Err(Errno::AGAIN);
@@ -200,7 +206,7 @@ pub(crate) fn start(slots: &Slots, slot: usize, path: &CStr, streams: &Streams, 
     Ok(pid)
 }
 
-fn child(slots: &Slots, slot: usize, path: &CStr, streams: &Streams) -> ! {
+fn child(slots: &Slots, work: &[Work<'_>], streams: &Streams) -> ! {
     // SAFETY: numbers, and the mask as the kernel once gave it.
     unsafe {
         // A group of its own, to be killed as one; and if the driver is killed, so is this.
@@ -214,12 +220,29 @@ fn child(slots: &Slots, slot: usize, path: &CStr, streams: &Streams) -> ! {
     // No descendant may hold the caller's pipes open.
     close(streams.out);
     close(streams.err);
-    offer_to_the_oom_killer();
-    loader::load(path, &mut slots.only(slot));
+    match *work {
+        [(slot, path)] => loader::load(path, &mut slots.only(slot)),
+        _ => serve(slots, work),
+    }
     exit(0)
 }
 
-/// If memory runs out, a library that eats it shall die, not its driver or the caller.
+/// Loads one library after the other, as long as each leaves as many behind as it found.
+#[cfg(target_env = "gnu")]
+fn serve(slots: &Slots, work: &[Work<'_>]) {
+    let found = super::loaded_objects();
+    for &(slot, path) in work {
+        loader::load(path, &mut slots.slot(slot));
+        if super::loaded_objects() != found {
+            return;
+        }
+    }
+}
+#[cfg(not(target_env = "gnu"))]
+fn serve(_: &Slots, _: &[Work<'_>]) {}
+
+/// If memory runs out, a library that eats it shall die, not the caller. The children inherit this; the driver is not in
+/// danger, for of processes that are offered alike the kernel takes the largest.
 fn offer_to_the_oom_killer() {
     if let Ok(fd) = open(c"/proc/self/oom_score_adj", O_WRONLY) {
         let _ = write(fd, b"1000");
@@ -235,27 +258,26 @@ pub(crate) fn sleep(nanoseconds: u64) {
     let _ = unsafe { syscall!(RT_SIGTIMEDWAIT, &raw const child, 0, &raw const time, 8) };
 }
 
-/// A process that ended, with all of its group; `None` if none has.
+/// A process that ended, with all of its group, or that stopped and ends now; `None` if none has.
 pub(crate) fn next_ending() -> Option<(i32, Ending)> {
-    loop {
-        // struct siginfo: si_pid is the fifth int (behind one of padding).
-        let mut info = [0_i32; 32];
-        let options = WEXITED | WSTOPPED | WNOHANG | WNOWAIT;
-        // SAFETY: room for a siginfo.
-        unsafe { syscall!(WAITID, P_ALL, 0, info.as_mut_ptr(), options, 0) }.ok()?;
-        let pid = info[4];
-        if pid == 0 {
-            return None;
-        }
-        // As long as it is not reaped, nobody else can have its number.
-        kill_group(pid);
-        let mut status: c_int = 0;
-        // SAFETY: room for a status.
-        unsafe { syscall!(WAIT4, pid, &raw mut status, WSTOPPED | WNOHANG, 0) }.ok()?;
-        if let Some(ending) = ending_of(status) {
-            return Some((pid, ending));
-        }
+    // struct siginfo of SIGCHLD, as ints: signo, errno, code, padding, pid, uid, status.
+    let mut info = [0_i32; 32];
+    let options = WEXITED | WSTOPPED | WNOHANG | WNOWAIT;
+    // SAFETY: room for a siginfo.
+    unsafe { syscall!(WAITID, P_ALL, 0, info.as_mut_ptr(), options, 0) }.ok()?;
+    let [_, _, code, _, pid, _, status, ..] = info;
+    if pid == 0 {
+        return None;
     }
+    // As long as it is not reaped, nobody else can have its number.
+    kill_group(pid);
+    if code == CLD_STOPPED {
+        kill(pid);
+        return Some((pid, Ending::Stopped(status as u8)));
+    }
+    // SAFETY: no status is asked for.
+    let _ = unsafe { syscall!(WAIT4, pid, 0, WNOHANG, 0) };
+    Some((pid, if code == CLD_EXITED { Ending::Exit(status as u8) } else { Ending::Signal(status as u8) }))
 }
 
 fn kill_group(pid: i32) {

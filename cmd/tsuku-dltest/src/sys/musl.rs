@@ -220,7 +220,7 @@ fn map_file(fd: usize, page: u64) -> Result<(usize, usize), Errno> {
         return Err(NOT_A_LOADER);
     }
     // SAFETY: `wanted` bytes are no more than there is room for.
-    if unsafe { syscall!(PREAD64, fd, segments.as_mut_ptr(), wanted, header.headers) }? != wanted {
+    if unsafe { syscall!(PREAD64, fd, segments.as_mut_ptr(), wanted, header.headers) } != Ok(wanted) {
         return Err(NOT_A_LOADER);
     }
     let loads = || segments.iter().take(count).filter(|segment| segment.kind == PT_LOAD);

@@ -218,11 +218,17 @@ fn utc(seconds: u64) -> String {
     format!("{year}-{month:02}-{day:02} {:02}:{:02}:{:02}", second / 3600, second / 60 % 60, second % 60)
 }
 
+/// Tables of numbers are large and hold no text.
+fn may_hold_text(part: &str) -> bool {
+    let numbers = [".debug_loc", ".debug_ranges", ".debug_rnglists", ".debug_abbrev", ".eh_frame", ".rela", ".symtab"];
+    !numbers.iter().any(|prefix| part.starts_with(prefix)) && !part.ends_with("symbol table")
+}
+
 /// Causes that the differing bytes themselves tell.
 fn content(a: &[u8], b: &[u8], comparison: &Comparison, causes: &mut Causes) {
     let (mut tokens_a, mut tokens_b) = (Tokens::default(), Tokens::default());
     let is_code = |name: &str| name.ends_with("text");
-    for place in comparison.places.iter().filter(|place| !is_code(&place.name)) {
+    for place in comparison.places.iter().filter(|place| !is_code(&place.name) && may_hold_text(&place.name)) {
         // What a stripped file lacks tells nothing about the rest.
         if let (Some(extent_a), Some(extent_b)) = (&place.a, &place.b) {
             tokens_a.collect(places::content(a, extent_a));

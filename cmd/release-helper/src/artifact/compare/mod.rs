@@ -109,12 +109,26 @@ impl Comparison {
         self.places.iter().map(|place| place.differing).sum()
     }
 
-    /// One line: `same`, or where the first difference is, both bytes, and the likely cause.
+    /// Compares the files in these parts.
+    fn set_places(&mut self, a: &[u8], b: &[u8], parts_a: &[Part], parts_b: &[Part]) {
+        self.a.map.set_parts(parts_a);
+        self.b.map.set_parts(parts_b);
+        self.places = places::places(a, b, &mut self.a.map, &mut self.b.map);
+    }
+
+    /// One line: `same`, or where the first telling difference is, both bytes, and the likely cause.
     pub fn summary(&self) -> String {
         if self.same {
             return "same".into();
         }
-        let place = self.places.first().map(Place::summary).unwrap_or_default();
+        // Headers, hashes and signatures follow from the rest.
+        let follows = |place: &&Place| {
+            let derived =
+                ["header", "LC_UUID", "LC_SEGMENT", "LC_CODE_SIGNATURE", "code signature", "build-id", "padding"];
+            derived.iter().any(|part| place.name.contains(part))
+        };
+        let telling = self.places.iter().find(|place| !follows(place)).or(self.places.first());
+        let place = telling.map(Place::summary).unwrap_or_default();
         match self.causes.first() {
             Some(cause) => format!("{place}; {}", cause.text),
             None => place,
@@ -157,17 +171,38 @@ pub fn compare(a: &[u8], b: &[u8]) -> Comparison {
     };
     if !comparison.same {
         let alike = Container::of(a) == Container::of(b);
-        let whole = |bytes: &[u8]| vec![Part::new("file", 0, bytes.len() as u64)];
-        let parts = |bytes| if alike { parts(bytes).unwrap_or_else(|_| whole(bytes)) } else { whole(bytes) };
-        comparison.a.map.set_parts(&parts(a));
-        comparison.b.map.set_parts(&parts(b));
         if alike && matches!(Container::of(a), Container::MachO | Container::FatMachO) {
             comparison.same_unsigned = macho::unsigned(a).zip(macho::unsigned(b)).map(|(a, b)| a == b);
         }
-        comparison.places = places::places(a, b, &mut comparison.a.map, &mut comparison.b.map);
+        let (parts_a, parts_b) = if alike { parts_of_both(a, b) } else { (whole(a), whole(b)) };
+        comparison.set_places(a, b, &parts_a, &parts_b);
+        // One changed byte of a header can give every part another name: then position says more than names.
+        if a.len() == b.len() {
+            let mut by_position = comparison.clone();
+            by_position.set_places(a, b, &parts_a, &parts_a);
+            if by_position.differing() < comparison.differing() {
+                comparison = by_position;
+            }
+        }
         causes::find(a, b, &mut comparison);
     }
     comparison
+}
+
+/// A file of which nothing is known.
+fn whole(bytes: &[u8]) -> Vec<Part> {
+    layout::cut(bytes.len() as u64, vec![Part::new("file", 0, bytes.len() as u64)], &[])
+}
+
+/// Both files cut into parts. One that is too damaged for it is cut like the other.
+fn parts_of_both(a: &[u8], b: &[u8]) -> (Vec<Part>, Vec<Part>) {
+    let like = |parts: &[Part], bytes: &[u8]| layout::cut(bytes.len() as u64, parts.to_vec(), &[]);
+    match (parts(a), parts(b)) {
+        (Ok(parts_a), Ok(parts_b)) => (parts_a, parts_b),
+        (Ok(parts_a), Err(_)) => (parts_a.clone(), like(&parts_a, b)),
+        (Err(_), Ok(parts_b)) => (like(&parts_b, a), parts_b),
+        (Err(_), Err(_)) => (whole(a), whole(b)),
+    }
 }
 
 /// The file cut into named parts; those of a fat file's slices carry the name of their machine.
@@ -217,6 +252,7 @@ impl Map {
             size: part.range.end - part.range.start,
         };
         self.parts = parts.iter().map(extent).collect();
+        self.differing.fill(0);
     }
 
     /// Counts `size` bytes at `offset` as differing.

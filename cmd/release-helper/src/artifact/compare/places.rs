@@ -6,7 +6,7 @@ use super::{Difference, Extent, Map, Place};
 use crate::artifact::text;
 
 /// Equal stretches are skipped in blocks of this many bytes.
-const BLOCK: usize = 4096;
+const BLOCK: usize = 256;
 
 /// The parts in which the files differ, those of `a` first. Marks the differing bytes in both maps.
 pub(super) fn places(a: &[u8], b: &[u8], map_a: &mut Map, map_b: &mut Map) -> Vec<Place> {
@@ -43,11 +43,19 @@ fn place(a: &[u8], b: &[u8], part_a: &Extent, part_b: &Extent, map_a: &mut Map, 
     let mut first = None;
     let blocks = content_a.chunks(BLOCK).zip(content_b.chunks(BLOCK)).enumerate();
     for (index, (block_a, block_b)) in blocks.filter(|(_, (block_a, block_b))| block_a != block_b) {
-        for (inside, _) in block_a.iter().zip(block_b).enumerate().filter(|(_, (byte_a, byte_b))| byte_a != byte_b) {
-            let offset = (index * BLOCK + inside) as u64;
-            differing += 1;
-            map_a.mark(part_a.offset + offset, 1);
-            map_b.mark(part_b.offset + offset, 1);
+        let mut rest = block_a.iter().zip(block_b).map(|(byte_a, byte_b)| byte_a == byte_b).enumerate().peekable();
+        while let Some((start, same)) = rest.next() {
+            if same {
+                continue;
+            }
+            let mut run = 1;
+            while rest.next_if(|(_, same)| !same).is_some() {
+                run += 1;
+            }
+            let offset = (index * BLOCK + start) as u64;
+            differing += run;
+            map_a.mark(part_a.offset + offset, run);
+            map_b.mark(part_b.offset + offset, run);
             first.get_or_insert(offset);
         }
     }

@@ -2,8 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use crate::artifact::text;
+
 /// More tokens of one kind than this are not told apart.
 const MOST: usize = 10_000;
+/// `1.2.3`; random bytes rarely make a text as long.
+const SHORTEST: usize = 5;
 
 /// What was found in one file.
 #[derive(Default)]
@@ -17,8 +21,13 @@ pub(super) struct Tokens {
 }
 
 impl Tokens {
-    /// Adds those in `bytes`.
+    /// Adds those in the text of `bytes`.
     pub(super) fn collect(&mut self, bytes: &[u8]) {
+        let texts = bytes.split(|byte| !text::is_printable(*byte));
+        texts.filter(|text| text.len() >= SHORTEST).for_each(|text| self.collect_in_text(text));
+    }
+
+    fn collect_in_text(&mut self, bytes: &[u8]) {
         let mut index = 0;
         while index < bytes.len() {
             let rest = &bytes[index..];

@@ -21,6 +21,9 @@ const BUILD_PLACES: [&str; 11] = [
     ".rustup/toolchains",
 ];
 
+/// Directories of the system a program runs on, wherever this one was started.
+const SYSTEM_PLACES: [&str; 8] = ["/bin", "/dev", "/etc", "/lib", "/lib64", "/proc", "/sys", "/usr"];
+
 /// At most this many strings are shown.
 const SHOWN: usize = 3;
 
@@ -55,7 +58,9 @@ impl Surroundings {
             .extend(platform.interpreter.iter().chain(&platform.loader).chain(&platform.needed).map(String::as_str));
         let places = BUILD_PLACES.map(|place| Needle { text: place.into(), whole: false });
         let directories = self.directories.iter().map(|directory| directory.trim_end_matches('/'));
-        let directories = directories.filter(|directory| Path::new(directory).is_absolute() && directory.len() >= 4);
+        let directories = directories.filter(|directory| {
+            Path::new(directory).is_absolute() && directory.len() >= 4 && !SYSTEM_PLACES.contains(directory)
+        });
         let names = self.names.iter().map(|name| name.trim());
         let names = names.filter(|name| name.len() >= 4 && !matches!(*name, "root" | "localhost"));
         let own = directories
@@ -80,6 +85,18 @@ struct Needle {
     whole: bool,
 }
 
+impl Needle {
+    fn is_at(&self, bytes: &[u8], position: usize) -> bool {
+        let end = position + self.text.len();
+        let is_border = |index: usize| {
+            // What surrounds a name in paths, addresses, settings and string tables.
+            bytes.get(index).is_none_or(|byte| !text::is_printable(*byte) || b"/@=:,;()\"' ".contains(byte))
+        };
+        bytes[position..].starts_with(self.text.as_bytes())
+            && (!self.whole || is_border(position.wrapping_sub(1)) && is_border(end))
+    }
+}
+
 /// No string of the machine that built it.
 pub(super) fn build_paths(
     bytes: &[u8],
@@ -88,32 +105,28 @@ pub(super) fn build_paths(
     surroundings: &Surroundings,
     clauses: &mut Clauses,
 ) {
+    let needles = surroundings.needles(platform, contract);
+    let mut starting_with: [Vec<&Needle>; 256] = std::array::from_fn(|_| Vec::new());
+    for needle in &needles {
+        starting_with[usize::from(needle.text.as_bytes()[0])].push(needle);
+    }
     let mut found: Vec<String> = Vec::new();
-    for needle in surroundings.needles(platform, contract) {
-        for position in positions(bytes, needle.text.as_bytes()) {
-            let end = position + needle.text.len();
-            if needle.whole && !(is_border(bytes, position.wrapping_sub(1)) && is_border(bytes, end)) {
-                continue;
-            }
-            let quote = text::shown(&bytes[text::around(bytes, position)]);
-            let place = format!("{quote:?} at {position:#x}");
+    for (position, byte) in bytes.iter().enumerate() {
+        for needle in &starting_with[usize::from(*byte)] {
             // A file full of them is judged as surely by the first hundred.
-            if found.len() < 100 && !found.contains(&place) {
-                found.push(place);
+            if found.len() < 100 && needle.is_at(bytes, position) {
+                let quote = text::shown(&bytes[text::around(bytes, position)]);
+                found.push(format!("{quote:?} at {position:#x}"));
             }
         }
     }
+    found.dedup();
     let more = found.len().saturating_sub(SHOWN);
     found.truncate(SHOWN);
     if more > 0 {
         found.push(format!("{more} more"));
     }
     clauses.add("build paths", list(&found), "none", found.is_empty());
-}
-
-/// Whether no word goes on at `index`: what surrounds a name in paths, addresses, settings and string tables.
-fn is_border(bytes: &[u8], index: usize) -> bool {
-    bytes.get(index).is_none_or(|byte| !text::is_printable(*byte) || b"/@=:,;()\"' ".contains(byte))
 }
 
 /// The program's version, exactly once.

@@ -1,0 +1,152 @@
+//! `verify`: rebuilds a published release and compares it bit for bit.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::Verdict;
+use crate::build::Backend;
+use crate::error::hinted;
+use crate::output;
+use crate::releases::runner;
+use crate::verify::attest::{NAMESPACE, Statement};
+use crate::verify::{self, Answer, Options, Published, Report};
+use crate::version::Tag;
+use crate::{files, source};
+
+/// One line for each platform: reproduced, differs, or not rebuilt here. Exit status 0: all reproduced; 1: something
+/// differs; 2: could not tell.
+#[derive(clap::Args)]
+pub struct Verify {
+    /// The release's tag, such as v1.2.3
+    tag: Tag,
+    /// Take the published assets from this directory instead of the repository's release
+    #[arg(long, value_name = "DIR")]
+    assets: Option<PathBuf>,
+    /// What rebuilds the artifacts
+    #[arg(long, value_name = "auto|nix|cargo", default_value = "auto")]
+    backend: Choice,
+    /// Only this platform; may be given again
+    #[arg(long = "platform", value_name = "PLATFORM")]
+    platforms: Vec<String>,
+    /// The commit that the tag must mean
+    #[arg(long, value_name = "REVISION")]
+    commit: Option<String>,
+    /// Rebuild so many times more under varied surroundings
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    rounds: usize,
+    /// A repository that has the commit [default: the one around the current directory, else a fresh clone]
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
+    /// Print everything as JSON
+    #[arg(long)]
+    json: bool,
+    /// Write a report: HTML, or Markdown if the name ends in .md; may be given again
+    #[arg(long, value_name = "FILE")]
+    report: Vec<PathBuf>,
+    /// Write the verdict as an in-toto statement, to be signed
+    #[arg(long, value_name = "FILE")]
+    attest: Option<PathBuf>,
+    #[command(flatten)]
+    remote: runner::Remote,
+}
+
+/// A backend, or whichever works.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Choice {
+    /// cargo where the toolchain is at hand, else nix
+    Auto,
+    /// The flake's packages, by Nix
+    Nix,
+    /// Plain cargo, with the toolchain of rust-toolchain.toml
+    Cargo,
+}
+
+impl Verify {
+    pub fn run(&self) -> Result<Verdict> {
+        verify::ensure_git()?;
+        let root = match &self.root {
+            Some(root) => Some(source::root(Some(root))?),
+            None => source::root(None).ok(),
+        };
+        let options = Options {
+            tag: self.tag.clone(),
+            platforms: self.platforms.clone(),
+            backend: match self.backend {
+                Choice::Auto => None,
+                Choice::Nix => Some(Backend::Nix),
+                Choice::Cargo => Some(Backend::Cargo),
+            },
+            root,
+            commit: self.commit.clone(),
+            rounds: self.rounds,
+        };
+        let published = match &self.assets {
+            Some(directory) => Published::read(directory)?,
+            None => Published::fetch(&self.remote.client()?, &self.tag.to_string())?,
+        };
+        let report = verify::verify(&options, &published)?;
+        if self.json {
+            output::print_json(&report)?;
+        } else {
+            output::print(lines(&report))?;
+        }
+        for path in &self.report {
+            let is_markdown = path.extension().is_some_and(|extension| extension == "md");
+            files::write(path, if is_markdown { report.markdown() } else { report.html() }.as_bytes())?;
+        }
+        if let Some(path) = &self.attest {
+            files::write(path, &serde_json::to_vec_pretty(&Statement::of(&report))?)?;
+            let path = path.display();
+            output::step(format_args!("sign it: ssh-keygen -Y sign -n {NAMESPACE} -f ~/.ssh/id_ed25519 {path}"));
+        }
+        output::step(report.conclusion());
+        match report.holds() {
+            Some(holds) => Ok(Verdict::from_bool(holds)),
+            None => Err(hinted(
+                "could not tell: not every platform was rebuilt here",
+                "the lines above say what is missing; --platform leaves platforms out",
+            )),
+        }
+    }
+}
+
+fn lines(report: &Report) -> String {
+    let width = report.platforms.iter().map(|row| row.platform.len()).max().unwrap_or(0);
+    let mut text = String::new();
+    for row in &report.platforms {
+        let detail = match row.verdict {
+            Answer::Reproduced => {
+                format!(
+                    "{} bytes, sha256 {}",
+                    row.size.unwrap_or_default(),
+                    row.published.as_deref().unwrap_or_default()
+                )
+            }
+            Answer::Differs | Answer::NotRebuiltHere => row.reasons.join("; "),
+        };
+        text += &format!("{:<width$}  {:<16}  {detail}\n", row.platform, row.verdict);
+    }
+    for fault in &report.faults {
+        text += &format!("{:<width$}  {:<16}  {fault}\n", "release", Answer::Differs);
+    }
+    if let Some(outcome) = &report.variations {
+        text += &format!(
+            "{:<width$}  {:<16}  {} rounds, {} variations\n",
+            "variations",
+            if outcome.holds() { "no difference" } else { "differs" },
+            outcome.rounds,
+            outcome.tried()
+        );
+        for culprit in &outcome.culprits {
+            text += &format!(
+                "{:<width$}  {:<16}  {}: {}\n",
+                "",
+                "",
+                culprit.variations.join("+"),
+                culprit.effects.join("; ")
+            );
+        }
+    }
+    text
+}

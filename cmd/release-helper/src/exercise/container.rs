@@ -1,0 +1,46 @@
+//! Runs a finished artifact in a container: on a system as old, or as small, as its users have.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use super::{Trial, loads, tells_its_version};
+use crate::process::Call;
+
+/// A library that is in every image of the contract: their package managers need it.
+const LIBRARY: &str = "libz.so.1";
+/// How often an image is asked for: registries refuse now and then.
+const PULLS: usize = 3;
+
+/// Runs the artifact at `path`, which must be of the given version, in a container of `image` without network.
+pub fn in_container(image: &str, version: &str, path: &Path) -> Result<Trial> {
+    let path = path.canonicalize().with_context(|| format!("cannot find {}", path.display()))?;
+    pull(image)?;
+    let volume = format!("{}:/tsuku-dltest:ro", path.display());
+    let run = |arguments: &[&str]| {
+        let call = docker().args(["run", "--rm", "--pull", "never", "--network", "none", "--volume", &volume, image]);
+        call.arg("/tsuku-dltest").args(arguments).outcome()
+    };
+    let within = || {
+        tells_its_version(&path, version, run)?;
+        // By its name alone: where a system keeps its libraries is for its loader to know.
+        loads(&path, &[LIBRARY.to_owned()], run)
+    };
+    within().with_context(|| format!("in a container of {image}"))?;
+    Ok(Trial::Ran { under: None, libraries: 1 })
+}
+
+fn pull(image: &str) -> Result<()> {
+    // Apart from `run`, whose stderr is the artifact's.
+    let pull = || docker().args(["pull", "--quiet", image]).hint("start Docker, or leave out --containers").read();
+    let last = (1..PULLS).find_map(|_| pull().ok());
+    last.map_or_else(pull, Ok).map(drop)
+}
+
+/// A call of Docker, which passes nothing of its environment on to a container.
+fn docker() -> Call {
+    let mut command = Command::new("docker");
+    command.env_remove("GITHUB_TOKEN");
+    Call::new(command)
+}

@@ -1,0 +1,83 @@
+//! What can be known about a release before anything is built for it.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::contract::{self, Contract};
+use crate::error::Hint;
+use crate::files;
+use crate::interrupt::Scratch;
+use crate::version::{self, Tag};
+
+/// Checks that the tree at `root` can be released as `tag`; returns what is worth a warning.
+pub fn preflight(root: &Path, tag: &Tag) -> Result<Vec<String>> {
+    let contract = Contract::of_tree(root)?;
+    let embedded = Contract::embedded()?;
+    ensure!(
+        contract.platforms().map(|platform| &platform.name).eq(embedded.platforms().map(|platform| &platform.name)),
+        "this helper was compiled with another {} than {} holds",
+        contract::FILE,
+        root.display()
+    );
+    injects(root, tag).hint("the build would fail at the same place: fix the tree, then tag the new commit")?;
+    let differing = version::statements(root)?.into_iter().filter(|statement| statement.version != tag.version());
+    Ok(differing
+        .map(|statement| {
+            let file = statement.path.strip_prefix(root).unwrap_or(&statement.path).display().to_string();
+            format!(
+                "the tagged tree's {file} says version {}: whoever rebuilds {tag} must inject the version as well",
+                statement.version
+            )
+        })
+        .collect())
+}
+
+/// Injects the version into copies of the files that state it.
+fn injects(root: &Path, tag: &Tag) -> Result<()> {
+    let scratch = Scratch::new()?;
+    for statement in version::statements(root)? {
+        let name = statement.path.strip_prefix(root).context("a file of the tree lies below its top")?;
+        let copy = scratch.path().join(name);
+        files::create_dir(copy.parent().unwrap_or(scratch.path()))?;
+        files::write(&copy, &files::read(&statement.path)?)?;
+    }
+    version::inject(scratch.path(), tag)?;
+    for statement in version::statements(scratch.path())? {
+        ensure!(statement.version == tag.version(), "the version cannot be injected into {}", statement.path.display());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::PathBuf;
+
+    fn tree() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+    }
+
+    #[test]
+    fn a_tree_of_another_version_is_worth_a_warning_for_each_file() {
+        let warnings = preflight(&tree(), &"v98.76.54".parse().unwrap()).unwrap();
+        assert_eq!(warnings.len(), 2);
+        assert!(warnings[0].starts_with("the tagged tree's cmd/tsuku-dltest/Cargo.toml says version "), "{warnings:?}");
+    }
+
+    #[test]
+    fn a_tree_of_the_same_version_is_worth_none() {
+        let [manifest, _] = version::statements(&tree()).unwrap();
+        let tag = format!("v{}", manifest.version).parse().unwrap();
+        assert_eq!(preflight(&tree(), &tag).unwrap(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_tree_without_a_version_is_refused_with_advice() {
+        let scratch = tempfile::tempdir().unwrap();
+        files::write(&scratch.path().join(contract::FILE), &files::read(&tree().join(contract::FILE)).unwrap())
+            .unwrap();
+        let error = preflight(scratch.path(), &"v1.2.3".parse().unwrap()).unwrap_err();
+        assert!(crate::error::hint_of(&error).is_some(), "{error:#}");
+    }
+}

@@ -1,0 +1,438 @@
+//! Bit-for-bit verification: takes a published release, rebuilds its artifacts from the tagged commit, compares.
+//! One verdict for each platform; `reproduced` is only said when the release as a whole is what it should be.
+
+pub mod attest;
+mod published;
+pub mod report;
+mod tree;
+
+use std::fmt;
+use std::path::PathBuf;
+
+use anyhow::{Result, ensure};
+use serde::Serialize;
+
+use crate::artifact::{self, Comparison, Container};
+use crate::build::{Artifact, Backend, cargo, nix};
+use crate::contract::{Contract, Platform};
+use crate::error::hint_of;
+use crate::interrupt::Scratch;
+use crate::record::{self, Record};
+use crate::releases::Sums;
+use crate::toolchain::Toolchain;
+use crate::vary;
+use crate::version::{self, Tag};
+use crate::{digest, output};
+
+pub use published::Published;
+
+/// What may lie beside an artifact in a release: the build record and the bundle of its attestation.
+const COMPANIONS: [&str; 2] = [".build.json", ".sigstore.json"];
+
+/// What to verify.
+pub struct Options {
+    /// The release's tag.
+    pub tag: Tag,
+    /// The platforms to rebuild; all if there is none.
+    pub platforms: Vec<String>,
+    /// What rebuilds them; the first that works here if none is given.
+    pub backend: Option<Backend>,
+    /// A local repository, if there is one.
+    pub root: Option<PathBuf>,
+    /// The revision the tag must mean, if the caller knows.
+    pub commit: Option<String>,
+    /// How many more rebuilds to make under varied surroundings.
+    pub rounds: usize,
+}
+
+/// The verdict on one platform.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    /// The rebuilt bytes are the published ones.
+    Reproduced,
+    /// Something is not as it should be.
+    Differs,
+    /// It was not rebuilt on this machine.
+    NotRebuiltHere,
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Reproduced => "reproduced",
+            Self::Differs => "differs",
+            Self::NotRebuiltHere => "not rebuilt here",
+        })
+    }
+}
+
+/// What became of one platform.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Row {
+    /// The platform's name.
+    pub platform: String,
+    /// The name of its asset.
+    pub asset: String,
+    /// The verdict.
+    pub verdict: Answer,
+    /// Why, unless it is reproduced: the first reason weighs most.
+    pub reasons: Vec<String>,
+    /// The size of the published asset in bytes.
+    pub size: Option<usize>,
+    /// The SHA-256 of the published asset.
+    pub published: Option<String>,
+    /// The SHA-256 of the rebuilt artifact.
+    pub rebuilt: Option<String>,
+    /// The record made here.
+    pub record: Option<Record>,
+    /// How the published asset (A) compares with the rebuilt artifact (B), if they differ.
+    pub comparison: Option<Comparison>,
+}
+
+/// The outcome of a verification.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Report {
+    /// The tag.
+    pub tag: String,
+    /// Where the release comes from.
+    pub origin: String,
+    /// The commit that was rebuilt.
+    pub commit: String,
+    /// What rebuilt it: backend, toolchain and host.
+    pub rebuilder: String,
+    /// What is wrong with the release as a whole.
+    pub faults: Vec<String>,
+    /// One row for each platform.
+    pub platforms: Vec<Row>,
+    /// The varied rebuilds, if any were asked for.
+    pub variations: Option<vary::Outcome>,
+}
+
+impl Report {
+    /// Whether everything was reproduced, something differs, or (`None`) it could not be told.
+    pub fn holds(&self) -> Option<bool> {
+        let any = |answer| self.platforms.iter().any(|row| row.verdict == answer);
+        let varies = self.variations.as_ref().is_some_and(|outcome| !outcome.holds());
+        if any(Answer::Differs) || !self.faults.is_empty() || varies {
+            Some(false)
+        } else if any(Answer::NotRebuiltHere) || self.platforms.is_empty() {
+            None
+        } else {
+            Some(true)
+        }
+    }
+}
+
+/// Verifies `published`.
+pub fn verify(options: &Options, published: &Published) -> Result<Report> {
+    let tag = options.tag.to_string();
+    let source = tree::find(options, published)?;
+    let scratch = Scratch::new()?;
+    let tree = scratch.path().join("tree");
+    source.export(&scratch.path().join("clone"), &tree)?;
+    version::inject(&tree, &options.tag)?;
+    let contract = Contract::of_tree(&tree)?;
+    let platforms = contract.select(&options.platforms)?;
+    let mut faults = source.faults.clone();
+    faults.extend(foreign_assets(&contract, published));
+    let sums = sums(&contract, published, &mut faults);
+
+    let rebuild = Rebuild::run(options, &contract, &platforms, &tree, &source.commit, &scratch)?;
+    let mut rows = Vec::new();
+    for platform in &platforms {
+        let mut reasons: Vec<String> = published
+            .faults
+            .iter()
+            .filter(|(name, _)| *name == platform.asset || *name == record::name(&platform.asset))
+            .map(|(name, fault)| if *name == platform.asset { fault.clone() } else { format!("{name}: {fault}") })
+            .collect();
+        rows.push(row(platform, published, sums.as_ref(), &rebuild, &source.commit, &mut reasons));
+    }
+    let is_of_a_platform =
+        |name: &str| rows.iter().any(|row: &Row| name == row.asset || name == record::name(&row.asset));
+    faults.extend(
+        published
+            .faults
+            .iter()
+            .filter(|(name, _)| !is_of_a_platform(name))
+            .map(|(name, text)| format!("{name}: {text}")),
+    );
+    for row in rows.iter_mut().filter(|row| row.verdict == Answer::Reproduced && !faults.is_empty()) {
+        row.verdict = Answer::Differs;
+        row.reasons = vec![format!("its bytes rebuild, but the release is not what it should be: {}", faults[0])];
+    }
+    let variations = match (&rebuild.toolchain, options.rounds) {
+        (_, 0) => None,
+        (None, _) => anyhow::bail!("varied rebuilds need cargo and the toolchain of rust-toolchain.toml"),
+        (Some(toolchain), rounds) => {
+            let subject = vary::Subject {
+                toolchain,
+                contract: &contract,
+                platforms: &rebuild.platforms(&contract)?,
+                tree: &tree,
+            };
+            Some(vary::vary(&subject, rounds)?)
+        }
+    };
+    Ok(Report {
+        tag,
+        origin: published.origin.clone(),
+        commit: source.commit,
+        rebuilder: rebuild.by,
+        faults,
+        platforms: rows,
+        variations,
+    })
+}
+
+/// The assets that do not belong to a release.
+fn foreign_assets(contract: &Contract, published: &Published) -> Vec<String> {
+    let belongs = |name: &str| {
+        contract.assets().iter().any(|asset| {
+            let rest = name.strip_prefix(asset.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || *asset != contract.sums && COMPANIONS.contains(&rest))
+        })
+    };
+    published
+        .files
+        .keys()
+        .filter(|name| !belongs(name))
+        .map(|name| format!("{name} does not belong to the release"))
+        .collect()
+}
+
+/// The published sums. What is wrong with them goes to `faults`, except for wrong digests of platforms' assets.
+fn sums(contract: &Contract, published: &Published, faults: &mut Vec<String>) -> Option<Sums> {
+    let name = &contract.sums;
+    let Some(bytes) = published.files.get(name) else {
+        faults.push(format!("{name} is missing"));
+        return None;
+    };
+    let sums = match Sums::parse(&String::from_utf8_lossy(bytes)) {
+        Ok(sums) => sums,
+        Err(error) => {
+            let found = artifact::describe(bytes);
+            faults.push(format!("{name} cannot be read ({found}): {error:#}"));
+            return None;
+        }
+    };
+    for (listed, sha256) in sums.iter() {
+        match published.files.get(listed) {
+            None => faults.push(format!("{name} lists {listed}, which is missing")),
+            Some(bytes) if digest::sha256(bytes) != sha256 => {
+                faults.push(format!("{name} says {sha256} of {listed}, its bytes have {}", digest::sha256(bytes)));
+            }
+            Some(_) => {}
+        }
+    }
+    Some(sums)
+}
+
+/// What was rebuilt here, and what was not.
+struct Rebuild {
+    by: String,
+    artifacts: Vec<Artifact>,
+    records: Vec<Record>,
+    /// For the platforms that are not among the artifacts: why, and what would allow it.
+    obstacles: Vec<(String, String)>,
+    toolchain: Option<Toolchain>,
+}
+
+impl Rebuild {
+    fn run(
+        options: &Options,
+        contract: &Contract,
+        platforms: &[&Platform],
+        tree: &std::path::Path,
+        commit: &str,
+        scratch: &Scratch,
+    ) -> Result<Self> {
+        let toolchain = Toolchain::of_tree(tree);
+        // The toolchain answers in seconds what Nix has to fetch first.
+        let backend = match options.backend {
+            Some(backend) if backend != Backend::Auto => backend,
+            _ if toolchain.is_ok() => Backend::Cargo,
+            _ => Backend::Nix,
+        };
+        let host = format!("{} {}", std::env::consts::ARCH, std::env::consts::OS);
+        let mut rebuild = Self {
+            by: format!("nix on {host}"),
+            artifacts: Vec::new(),
+            records: Vec::new(),
+            obstacles: Vec::new(),
+            toolchain: None,
+        };
+        let place = scratch.path().join("a verifier's place");
+        let mut obstacle = |platform: &Platform, error: &anyhow::Error| {
+            let hint = hint_of(error).map(|hint| format!("; {hint}")).unwrap_or_default();
+            rebuild.obstacles.push((platform.name.clone(), format!("{error:#}{hint}")));
+        };
+        let name = match backend {
+            Backend::Cargo => {
+                let toolchain = toolchain?;
+                let mut able = Vec::new();
+                for platform in platforms {
+                    match toolchain.ensure_targets(&[platform]) {
+                        Ok(()) => able.push(*platform),
+                        Err(error) => obstacle(platform, &error),
+                    }
+                }
+                output::step(format_args!(
+                    "rebuilding {} artifacts with cargo, Rust {}",
+                    able.len(),
+                    toolchain.version
+                ));
+                if !able.is_empty() {
+                    rebuild.artifacts =
+                        cargo::build(&toolchain, contract, &able, tree, &place, &cargo::Surroundings::default())?;
+                }
+                rebuild.by = format!("cargo, Rust {}, on {host}", toolchain.version);
+                rebuild.toolchain = Some(toolchain);
+                "cargo"
+            }
+            Backend::Nix | Backend::Auto => {
+                output::step(format_args!("rebuilding {} artifacts with nix", platforms.len()));
+                for platform in platforms {
+                    match nix::build(&[platform], tree, &place.join(&platform.name), &nix::Demands::default()) {
+                        Ok(built) => rebuild.artifacts.extend(built),
+                        Err(error) => obstacle(platform, &error),
+                    }
+                }
+                rebuild.toolchain = toolchain.ok();
+                "nix"
+            }
+        };
+        if let Some(toolchain) = &rebuild.toolchain {
+            let known: Vec<Artifact> = rebuild
+                .artifacts
+                .iter()
+                .filter(|artifact| {
+                    contract.platform(&artifact.platform).is_ok_and(|p| toolchain.core_digest(&p.target).is_ok())
+                })
+                .cloned()
+                .collect();
+            rebuild.records = record::records(contract, toolchain, tree, Some(commit), name, &known)?;
+        }
+        Ok(rebuild)
+    }
+
+    fn platforms<'c>(&self, contract: &'c Contract) -> Result<Vec<&'c Platform>> {
+        self.artifacts.iter().map(|artifact| contract.platform(&artifact.platform)).collect()
+    }
+}
+
+/// The row of `platform`; `reasons` holds what is known to be wrong already.
+fn row(
+    platform: &Platform,
+    published: &Published,
+    sums: Option<&Sums>,
+    rebuild: &Rebuild,
+    commit: &str,
+    reasons: &mut Vec<String>,
+) -> Row {
+    let bytes = published.files.get(&platform.asset);
+    let artifact = rebuild.artifacts.iter().find(|artifact| artifact.platform == platform.name);
+    let record = rebuild.records.iter().find(|record| record.asset == platform.asset);
+    let mut comparison = None;
+    match bytes {
+        None => reasons.push("the release has no such asset".to_owned()),
+        Some(bytes) => {
+            let sha256 = digest::sha256(bytes);
+            if let Some(listed) = sums.map(|sums| sums.get(&platform.asset)) {
+                match listed {
+                    None => reasons.push("the sums do not list it".to_owned()),
+                    Some(listed) if listed != sha256 => {
+                        reasons.push(format!("the sums say {listed}, its bytes have {sha256}"));
+                    }
+                    Some(_) => {}
+                }
+            }
+            if let Container::Foreign(what) = Container::of(bytes) {
+                reasons.push(format!("it is {what}, no program: is a proxy or a login page in between?"));
+            }
+            check_record(platform, published, &sha256, commit, record, reasons);
+            if let Some(artifact) = artifact.filter(|artifact| artifact.bytes != *bytes) {
+                let compared = artifact::compare(bytes, &artifact.bytes);
+                reasons.push(format!("published (A) against rebuilt (B): {}", compared.summary()));
+                match compared.same_unsigned {
+                    Some(true) => reasons.push("with the signatures set aside they are the same".to_owned()),
+                    Some(false) => reasons.push("with the signatures set aside they still differ".to_owned()),
+                    None => {}
+                }
+                comparison = Some(compared);
+            }
+        }
+    }
+    let verdict = match (reasons.is_empty(), artifact) {
+        (false, _) => Answer::Differs,
+        (true, Some(_)) => Answer::Reproduced,
+        (true, None) => {
+            let obstacle = rebuild.obstacles.iter().find(|(name, _)| *name == platform.name);
+            reasons.push(obstacle.map_or_else(|| "it was not built".to_owned(), |(_, text)| text.clone()));
+            Answer::NotRebuiltHere
+        }
+    };
+    Row {
+        platform: platform.name.clone(),
+        asset: platform.asset.clone(),
+        verdict,
+        reasons: std::mem::take(reasons),
+        size: bytes.map(Vec::len),
+        published: bytes.map(|bytes| digest::sha256(bytes)),
+        rebuilt: artifact.map(|artifact| artifact.sha256.clone()),
+        record: record.cloned(),
+        comparison,
+    }
+}
+
+/// Holds the published build record, if there is one, to the bytes, the tag's commit and the record made here.
+fn check_record(
+    platform: &Platform,
+    published: &Published,
+    sha256: &str,
+    commit: &str,
+    ours: Option<&Record>,
+    reasons: &mut Vec<String>,
+) {
+    let name = record::name(&platform.asset);
+    let Some(bytes) = published.files.get(&name) else { return };
+    let theirs = match Record::parse(bytes) {
+        Ok(record) => record,
+        Err(error) => return reasons.push(format!("{name}: {error:#}")),
+    };
+    if theirs.sha256 != sha256 || theirs.asset != platform.asset {
+        reasons.push(format!("{name} is about {} with sha256 {}", theirs.asset, theirs.sha256));
+    }
+    match &theirs.commit {
+        None => reasons.push("it was built from files that are in no commit".to_owned()),
+        Some(built) if built != commit => {
+            reasons
+                .push(format!("it was built from the commit {built}, but the tag means {commit}: the tag was moved"));
+        }
+        Some(_) => {}
+    }
+    if let Some(ours) = ours {
+        let differences = theirs.differences(ours);
+        reasons.extend(
+            differences
+                .into_iter()
+                .filter(|text| !text.starts_with("commit "))
+                .map(|text| format!("build record: {text}")),
+        );
+    }
+}
+
+/// Fails unless there is room to work: the first thing to know before any download.
+pub fn ensure_git() -> Result<()> {
+    let outcome = crate::process::Call::new({
+        let mut git = std::process::Command::new("git");
+        git.arg("--version");
+        git
+    })
+    .outcome()?;
+    ensure!(outcome.status.success(), "git does not run");
+    Ok(())
+}

@@ -1,0 +1,12 @@
+//! Releases: the client's state machine against the embedded server, the server against GitHub's own description
+//! and independent clients, and both against faults.
+
+mod campaign;
+mod clients;
+mod command;
+mod common;
+mod conformance;
+mod rerun;
+mod server;
+mod tools;
+mod traps;

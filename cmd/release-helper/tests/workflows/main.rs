@@ -1,0 +1,13 @@
+//! The workflows of `.github/workflows`: read as data, held to the rules of the house, and run on this machine.
+//!
+//! `document` reads them, `expression` evaluates their `${{ }}`, `runner` executes their jobs, and `stand_ins` is the
+//! complete list of what is not GitHub's own in such a run.
+
+mod command_lines;
+mod document;
+mod expression;
+mod linters;
+mod release_runs;
+mod runner;
+mod stand_ins;
+mod structure;

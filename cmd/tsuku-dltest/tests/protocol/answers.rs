@@ -1,0 +1,145 @@
+//! What is printed, and the exit status.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use super::Test;
+use super::world::{World, answer};
+
+pub(crate) const TESTS: &[Test] = &[
+    ("one_answer_for_each_path_in_order", one_answer_for_each_path_in_order),
+    ("nothing_else_reaches_standard_output", nothing_else_reaches_standard_output),
+    ("the_exit_status_says_whether_all_loaded", the_exit_status_says_whether_all_loaded),
+    ("the_version_stands_alone_on_standard_error", the_version_stands_alone_on_standard_error),
+    ("the_loaders_own_words_are_passed_on", the_loaders_own_words_are_passed_on),
+    ("lost_output_is_status_2", lost_output_is_status_2),
+    ("lines_come_as_soon_as_they_are_known", lines_come_as_soon_as_they_are_known),
+];
+
+fn one_answer_for_each_path_in_order(world: &World) -> Result<(), String> {
+    let directory = world.empty_directory("order");
+    // The first ones take longest: whoever prints what is ready first gets it wrong.
+    let slow = world.library(&directory, "sleep");
+    let crash = world.library(&directory, "segfault");
+    let healthy = world.library(&directory, "healthy");
+    let paths: Vec<_> =
+        [&slow, &healthy, &crash].into_iter().chain(std::iter::repeat_n(&healthy, 100)).chain([&crash]).collect();
+    let late = format!("timed out after {} ms while loading", world.timeout());
+    for jobs in if world.runner.is_empty() { &["1", "2", "7", "32"][..] } else { &["7"] } {
+        let options = ["--timeout-ms", world.timeout(), "--jobs", jobs].map(std::path::PathBuf::from);
+        let answers = world.run(options.iter().chain(paths.iter().copied())).answers();
+        let expected: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
+        assert_eq!(answers.iter().map(|(path, _)| path.clone()).collect::<Vec<_>>(), expected);
+        for (path, error) in answers {
+            let expected = if path.contains("sleep") {
+                Some(late.as_str())
+            } else if path.contains("segfault") {
+                Some("killed by SIGSEGV while loading")
+            } else {
+                None
+            };
+            assert_eq!(error.as_deref(), expected, "{path}");
+        }
+    }
+    Ok(())
+}
+
+fn nothing_else_reaches_standard_output(world: &World) -> Result<(), String> {
+    let directory = world.empty_directory("nothing-else");
+    let loud = world.library(&directory, "print");
+    let run = world.run([&loud, &loud]);
+    let path = loud.display();
+    assert_eq!(run.stdout, format!("[{{\"path\":\"{path}\",\"ok\":true}},{{\"path\":\"{path}\",\"ok\":true}}]\n"));
+    assert_eq!(run.stderr, "");
+    assert_eq!(world.run_with_input(&["--stdin0"], b"").stdout, "[]\n");
+    Ok(())
+}
+
+fn the_exit_status_says_whether_all_loaded(world: &World) -> Result<(), String> {
+    let directory = world.empty_directory("status");
+    let (healthy, crash) = (world.library(&directory, "healthy"), world.library(&directory, "abort"));
+    assert_eq!(world.run([&healthy, &healthy]).status, 0);
+    assert_eq!(world.run([&healthy, &crash]).status, 1);
+    assert_eq!(world.run([&crash, &healthy]).status, 1);
+    let nothing = world.run::<&str>([]);
+    assert_eq!((nothing.status, nothing.stdout.as_str()), (2, ""));
+    assert!(nothing.stderr.starts_with("usage: tsuku-dltest "), "{}", nothing.stderr);
+    Ok(())
+}
+
+fn the_version_stands_alone_on_standard_error(world: &World) -> Result<(), String> {
+    let run = world.run(["--version"]);
+    assert_eq!((run.status, run.stdout.as_str()), (0, ""));
+    let version = run.stderr.strip_prefix("tsuku-dltest v").expect("the name comes first").trim_end();
+    assert_eq!(run.stderr, format!("tsuku-dltest v{version}\n"));
+    assert_eq!(
+        version.split(['.', '-', '+']).take(3).filter(|part| part.parse::<u32>().is_ok()).count(),
+        3,
+        "{version}"
+    );
+    // In the artifact it occurs exactly once, so that a verifier can find it.
+    let bytes = std::fs::read(&world.program).expect("the artifact can be read");
+    let wanted = format!("tsuku-dltest v{version}");
+    assert_eq!(bytes.windows(wanted.len()).filter(|part| *part == wanted.as_bytes()).count(), 1);
+    assert_eq!(bytes.windows(version.len()).filter(|part| *part == version.as_bytes()).count(), 1);
+    let run = world.run(["--version", "x.so"]);
+    assert_eq!((run.status, run.stdout.as_str()), (2, ""));
+    Ok(())
+}
+
+fn the_loaders_own_words_are_passed_on(world: &World) -> Result<(), String> {
+    let error = world.run(["/nowhere/libnone.so"]).errors().remove(0).expect("it does not load");
+    let words = match (world.is_linux(), world.is_musl()) {
+        (true, false) => "/nowhere/libnone.so: cannot open shared object file: No such file or directory",
+        (true, true) => "Error loading shared library /nowhere/libnone.so: No such file or directory",
+        _ => return assert_contains(&error, "/nowhere/libnone.so"),
+    };
+    assert_eq!(error, words);
+    Ok(())
+}
+
+fn assert_contains(text: &str, part: &str) -> Result<(), String> {
+    assert!(text.contains(part), "{text}");
+    Ok(())
+}
+
+fn lost_output_is_status_2(world: &World) -> Result<(), String> {
+    let healthy = world.library(&world.empty_directory("lost"), "healthy");
+    let many = std::iter::repeat_n(&healthy, 100);
+    let mut child = world.command().args(many).stdout(Stdio::piped()).spawn().expect("the program can be started");
+    drop(child.stdout.take());
+    assert_eq!(child.wait().expect("it ends").code(), Some(2), "the reader went away");
+    if world.is_linux() {
+        let full = File::options().write(true).open("/dev/full").expect("Linux has it");
+        let status = world.command().arg(&healthy).stdout(full).status().expect("the program can be started");
+        assert_eq!(status.code(), Some(2), "the disk was full");
+    }
+    Ok(())
+}
+
+fn lines_come_as_soon_as_they_are_known(world: &World) -> Result<(), String> {
+    let directory = world.empty_directory("lines");
+    let (healthy, slow) = (world.library(&directory, "healthy"), world.library(&directory, "sleep"));
+    let mut command = world.command();
+    command
+        .args(["--json-lines", "--jobs", "1", "--timeout-ms", "20000"])
+        .args([&healthy, &slow])
+        .stdout(Stdio::piped());
+    let begin = Instant::now();
+    let mut child = command.spawn().expect("the program can be started");
+    let mut lines = BufReader::new(child.stdout.take().expect("there is a pipe"));
+    let mut line = String::new();
+    lines.read_line(&mut line).expect("a line comes");
+    // No timing: only that the first line did not wait for the second library.
+    assert!(begin.elapsed() < Duration::from_secs(20), "it came with the second one");
+    let value = serde_json::from_str(&line).expect("a line is a JSON text");
+    assert_eq!(answer(&value), (healthy.display().to_string(), None));
+    child.kill().expect("it still runs");
+    child.wait().expect("it ends");
+    let mut rest = String::new();
+    lines.read_to_string(&mut rest).expect("nobody else holds the pipe open");
+    assert_eq!(rest, "");
+    Ok(())
+}

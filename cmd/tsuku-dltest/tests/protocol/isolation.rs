@@ -1,0 +1,322 @@
+//! What a library may do without harm to the answers, and what remains of it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::Test;
+use super::world::{Run, World, compile};
+
+pub(crate) const TESTS: &[Test] = &[
+    ("a_crash_costs_one_answer", a_crash_costs_one_answer),
+    ("leaving_costs_one_answer", leaving_costs_one_answer),
+    ("hanging_costs_one_answer", hanging_costs_one_answer),
+    ("loading_and_unloading_are_told_apart", loading_and_unloading_are_told_apart),
+    ("what_does_not_stop_loading_is_no_failure", what_does_not_stop_loading_is_no_failure),
+    ("a_thread_that_is_unloaded_hurts_its_library_alone", a_thread_that_is_unloaded_hurts_its_library_alone),
+    ("a_library_finds_the_callers_signals_and_no_streams", a_library_finds_the_callers_signals_and_no_streams),
+    ("a_verdict_depends_on_its_library_alone", a_verdict_depends_on_its_library_alone),
+    ("sharing_a_process_changes_no_answer", sharing_a_process_changes_no_answer),
+    ("an_overwritten_result_is_not_believed", an_overwritten_result_is_not_believed),
+    ("a_library_that_eats_memory_dies_alone", a_library_that_eats_memory_dies_alone),
+    ("no_process_remains", no_process_remains),
+    ("no_process_outlives_a_killed_driver", no_process_outlives_a_killed_driver),
+    ("core_dumps_are_not_written", core_dumps_are_not_written),
+];
+
+pub(crate) const LINUX_ONLY: &[&str] = &[
+    "an_overwritten_result_is_not_believed",
+    "a_library_that_eats_memory_dies_alone",
+    "no_process_remains",
+    "no_process_outlives_a_killed_driver",
+];
+
+/// Loads a library of each behaviour between healthy ones, which must not suffer; the errors of the former.
+fn among_healthy(world: &World, name: &str, behaviours: &[String]) -> Vec<Option<String>> {
+    let directory = world.empty_directory(name);
+    let healthy = world.library(&directory, "healthy");
+    let mut paths = vec![PathBuf::from("--timeout-ms"), PathBuf::from(world.timeout())];
+    for behaviour in behaviours {
+        paths.push(world.library(&directory, behaviour));
+        paths.push(healthy.clone());
+    }
+    let run: Run = world.run(&paths);
+    assert_eq!(run.stderr, "");
+    let errors = run.errors();
+    assert_eq!(errors.len(), behaviours.len() * 2);
+    assert!(errors.iter().skip(1).step_by(2).all(Option::is_none), "a healthy neighbour suffered: {errors:?}");
+    errors.into_iter().step_by(2).collect()
+}
+
+fn expect(world: &World, name: &str, expected: &[(&str, Option<&str>)]) {
+    let behaviours: Vec<_> = expected.iter().map(|(behaviour, _)| (*behaviour).to_owned()).collect();
+    let errors = among_healthy(world, name, &behaviours);
+    for ((behaviour, expected), error) in expected.iter().zip(errors) {
+        assert_eq!(error.as_deref(), *expected, "{behaviour}");
+    }
+}
+
+fn a_crash_costs_one_answer(world: &World) -> Result<(), String> {
+    let names: &[(u8, &str)] = if world.is_linux() { LINUX_SIGNALS } else { MACOS_SIGNALS };
+    let ignored: &[&str] = &["CHLD", "CONT", "URG", "WINCH", "INFO"];
+    let stopping: &[&str] = &["STOP", "TSTP", "TTIN", "TTOU"];
+    let ignored_on_macos = !world.is_linux();
+    let signals: Vec<_> = names.iter().map(|(number, _)| format!("raise-{number}")).collect();
+    let errors = among_healthy(world, "signals", &signals);
+    for ((_, name), error) in names.iter().zip(errors) {
+        let expected = if ignored.contains(name) || (*name == "IO" && ignored_on_macos) {
+            None
+        } else if stopping.contains(name) {
+            Some(format!("stopped by SIG{name} while loading"))
+        } else {
+            Some(format!("killed by SIG{name} while loading"))
+        };
+        assert_eq!(error, expected, "SIG{name}");
+    }
+    let mut more =
+        vec![("segfault", Some("killed by SIGSEGV while loading")), ("abort", Some("killed by SIGABRT while loading"))];
+    if world.is_linux() && world.runner.is_empty() {
+        more.push(("raise-40", Some("killed by signal 40 while loading")));
+    }
+    expect(world, "crashes", &more);
+    Ok(())
+}
+
+#[rustfmt::skip]
+const LINUX_SIGNALS: &[(u8, &str)] = &[
+    (1, "HUP"), (2, "INT"), (3, "QUIT"), (4, "ILL"), (5, "TRAP"), (6, "ABRT"), (7, "BUS"), (8, "FPE"), (9, "KILL"),
+    (10, "USR1"), (11, "SEGV"), (12, "USR2"), (13, "PIPE"), (14, "ALRM"), (15, "TERM"), (16, "STKFLT"), (17, "CHLD"),
+    (18, "CONT"), (19, "STOP"), (20, "TSTP"), (21, "TTIN"), (22, "TTOU"), (23, "URG"), (24, "XCPU"), (25, "XFSZ"),
+    (26, "VTALRM"), (27, "PROF"), (28, "WINCH"), (29, "IO"), (30, "PWR"), (31, "SYS"),
+];
+
+#[rustfmt::skip]
+const MACOS_SIGNALS: &[(u8, &str)] = &[
+    (1, "HUP"), (2, "INT"), (3, "QUIT"), (4, "ILL"), (5, "TRAP"), (6, "ABRT"), (7, "EMT"), (8, "FPE"), (9, "KILL"),
+    (10, "BUS"), (11, "SEGV"), (12, "SYS"), (13, "PIPE"), (14, "ALRM"), (15, "TERM"), (16, "URG"), (17, "STOP"),
+    (18, "TSTP"), (19, "CONT"), (20, "CHLD"), (21, "TTIN"), (22, "TTOU"), (23, "IO"), (24, "XCPU"), (25, "XFSZ"),
+    (26, "VTALRM"), (27, "PROF"), (28, "WINCH"), (29, "INFO"), (30, "USR1"), (31, "USR2"),
+];
+
+fn leaving_costs_one_answer(world: &World) -> Result<(), String> {
+    expect(
+        world,
+        "leaving",
+        &[
+            ("exit-0", Some("exited with status 0 while loading")),
+            ("exit-3", Some("exited with status 3 while loading")),
+            ("bare-exit-0", Some("exited with status 0 while loading")),
+        ],
+    );
+    Ok(())
+}
+
+fn hanging_costs_one_answer(world: &World) -> Result<(), String> {
+    let late = format!("timed out after {} ms while loading", world.timeout());
+    expect(world, "hanging", &[("loop", Some(&late)), ("sleep", Some(&late))]);
+    Ok(())
+}
+
+fn loading_and_unloading_are_told_apart(world: &World) -> Result<(), String> {
+    // musl never unloads: it runs no destructors before the process exits.
+    let unloads = !world.is_musl();
+    let when_unloaded = |error| if unloads { Some(error) } else { None };
+    let late = format!("timed out after {} ms while unloading", world.timeout());
+    expect(
+        world,
+        "unloading",
+        &[
+            ("unload-segfault", when_unloaded("killed by SIGSEGV while unloading")),
+            ("unload-abort", when_unloaded("killed by SIGABRT while unloading")),
+            ("unload-exit-0", when_unloaded("exited with status 0 while unloading")),
+            ("unload-loop", when_unloaded(&late)),
+            ("unload-raise-15", when_unloaded("killed by SIGTERM while unloading")),
+        ],
+    );
+    Ok(())
+}
+
+fn what_does_not_stop_loading_is_no_failure(world: &World) -> Result<(), String> {
+    let harmless = [
+        "healthy",
+        "orphan",
+        "daemon",
+        "close-all",
+        "print",
+        "change-directory",
+        "limit-everything",
+        "handle-signals",
+        "mask-signals",
+        "threads",
+        "load-more",
+        "overwrite-environment",
+        "read-input",
+    ];
+    // All at once would need no order; twice, so that each one precedes each other.
+    let behaviours: Vec<_> = harmless.iter().chain(&harmless).map(|behaviour| (*behaviour).to_owned()).collect();
+    let errors = among_healthy(world, "harmless", &behaviours);
+    for (behaviour, error) in behaviours.iter().zip(errors) {
+        assert_eq!(error, None, "{behaviour}");
+    }
+    Ok(())
+}
+
+fn a_thread_that_is_unloaded_hurts_its_library_alone(world: &World) -> Result<(), String> {
+    // Its code goes while it runs; whether it notices before the process ends is chance.
+    let error = among_healthy(world, "threads", &["threads-of-its-own".to_owned()]).remove(0);
+    assert!(matches!(error.as_deref(), None | Some("killed by SIGSEGV while unloading")), "{error:?}");
+    Ok(())
+}
+
+fn a_library_finds_the_callers_signals_and_no_streams(world: &World) -> Result<(), String> {
+    expect(world, "inheritance", &[("check-streams", None), ("check-signals", None), ("read-input", None)]);
+    Ok(())
+}
+
+fn a_verdict_depends_on_its_library_alone(world: &World) -> Result<(), String> {
+    let directory = world.empty_directory("independence");
+    let needed = directory.join("libneeded.so");
+    let needing = directory.join("libneeding.so");
+    let name = if world.is_linux() {
+        "-Clink-arg=-soname=libneeded.so"
+    } else {
+        "-Clink-arg=-Wl,-install_name,@rpath/libneeded.so"
+    };
+    compile(world.target, &["--crate-type=cdylib", name], "needed.rs", &needed);
+    let link = format!("-Clink-arg={}", needed.display());
+    compile(world.target, &["--crate-type=cdylib", &link], "needing.rs", &needing);
+    // In one process, the second would find the first, already loaded, in place of the dependency it lacks.
+    for jobs in ["1", "4"] {
+        let options = [PathBuf::from("--jobs"), PathBuf::from(jobs)];
+        let errors = world.run(options.iter().chain([&needed, &needing, &needed, &needing])).errors();
+        assert!(errors[0].is_none() && errors[2].is_none(), "{errors:?}");
+        assert!(errors[1].as_ref().is_some_and(|error| error.contains("libneeded.so")), "{errors:?}");
+        assert_eq!(errors[1], errors[3]);
+    }
+    Ok(())
+}
+
+fn sharing_a_process_changes_no_answer(world: &World) -> Result<(), String> {
+    let directory = world.empty_directory("sharing");
+    let mut paths: Vec<PathBuf> = vec!["/nowhere/libnone.so".into(), "".into()];
+    for behaviour in [
+        "healthy",
+        "segfault",
+        "exit-0",
+        "loop",
+        "orphan",
+        "close-all",
+        "print",
+        "load-more",
+        "threads",
+        "raise-15",
+        "unload-abort",
+        "overwrite-environment",
+    ] {
+        paths.push(world.library(&directory, behaviour));
+        paths.push(directory.join("healthy.so"));
+    }
+    let options = ["--timeout-ms", world.timeout()].map(PathBuf::from);
+    let strict = world.run(options.iter().chain(&paths));
+    for jobs in ["1", "3"] {
+        let shared = ["--isolation", "shared", "--jobs", jobs].map(PathBuf::from);
+        let shared = world.run(options.iter().chain(&shared).chain(&paths));
+        assert_eq!((shared.stdout, shared.status), (strict.stdout.clone(), strict.status));
+    }
+    Ok(())
+}
+
+fn an_overwritten_result_is_not_believed(world: &World) -> Result<(), String> {
+    if !world.runner.is_empty() {
+        return Err("qemu-user shows a library its own memory map only".to_owned());
+    }
+    expect(world, "overwritten", &[("scribble", Some("exited with status 0 after it overwrote its result"))]);
+    Ok(())
+}
+
+fn a_library_that_eats_memory_dies_alone(world: &World) -> Result<(), String> {
+    if !world.runner.is_empty() {
+        return Err("a limit would limit qemu-user".to_owned());
+    }
+    let directory = world.empty_directory("memory");
+    let (hungry, healthy) = (world.library(&directory, "allocate"), world.library(&directory, "healthy"));
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", "ulimit -v 200000; exec \"$@\"", "sh"]).arg(&world.program).args([&healthy, &hungry, &healthy]);
+    let run = Run::from(command.stdin(Stdio::null()).output().expect("sh can be run"));
+    assert_eq!(run.errors(), [None, Some("killed by SIGSEGV while loading".to_owned()), None]);
+    Ok(())
+}
+
+fn alive(pid: &str) -> bool {
+    // A zombie is not alive; whoever adopted it will see to it.
+    let Ok(status) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
+    !status.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'))
+}
+
+fn left_behind(directory: &Path) -> Vec<String> {
+    let files = fs::read_dir(directory).expect("it is there").map(|entry| entry.expect("it can be read").path());
+    files
+        .filter(|path| path.extension().is_some_and(|e| e == "pid"))
+        .map(|path| fs::read_to_string(path).expect("a number"))
+        .collect()
+}
+
+fn no_process_remains(world: &World) -> Result<(), String> {
+    if !world.runner.is_empty() {
+        return Err("qemu-user does not pass PR_SET_CHILD_SUBREAPER on".to_owned());
+    }
+    let directory = world.empty_directory("remains");
+    let mut paths: Vec<PathBuf> = Vec::new();
+    for behaviour in ["orphan", "daemon", "unload-orphan", "unload-daemon", "healthy"] {
+        paths.push(world.library(&directory, behaviour));
+    }
+    // The output ends although descendants were made to outlive it, and when it has ended they are gone.
+    let run = world.run(&paths);
+    assert_eq!(run.errors(), [const { None }; 5]);
+    let pids = left_behind(&directory);
+    assert_eq!(pids.len(), if world.is_musl() { 2 } else { 4 }, "{pids:?}");
+    for pid in pids {
+        assert!(!alive(&pid), "process {pid} remains");
+    }
+    Ok(())
+}
+
+fn no_process_outlives_a_killed_driver(world: &World) -> Result<(), String> {
+    let directory = world.empty_directory("killed");
+    let paths = [world.library(&directory, "sleep"), world.library(&directory, "loop")];
+    let mut command = world.command();
+    command.args(["--jobs", "2", "--timeout-ms", "60000"]).args(&paths).stdout(Stdio::piped());
+    let mut child = command.spawn().expect("the program can be started");
+    let children = format!("/proc/{0}/task/{0}/children", child.id());
+    let limit = Instant::now() + Duration::from_secs(20);
+    let pids = loop {
+        let text = fs::read_to_string(&children).unwrap_or_default();
+        let pids: Vec<_> = text.split_whitespace().map(str::to_owned).collect();
+        if pids.len() == 2 {
+            break pids;
+        }
+        assert!(Instant::now() < limit, "the children do not come");
+        thread::yield_now();
+    };
+    child.kill().expect("it runs");
+    child.wait().expect("it ends");
+    while pids.iter().any(|pid| alive(pid)) {
+        assert!(Instant::now() < limit, "{pids:?} outlive their driver");
+        thread::yield_now();
+    }
+    Ok(())
+}
+
+fn core_dumps_are_not_written(world: &World) -> Result<(), String> {
+    let directory = world.empty_directory("core");
+    let crash = world.library(&directory, "segfault");
+    let mut command = world.command();
+    let output = command.current_dir(&directory).arg(crash).output().expect("the program can be started");
+    assert_eq!(output.status.code(), Some(1));
+    let files: Vec<_> =
+        fs::read_dir(&directory).expect("it is there").map(|entry| entry.expect("readable").file_name()).collect();
+    assert_eq!(files, ["segfault.so"]);
+    Ok(())
+}

@@ -1,0 +1,64 @@
+//! `docs/protocol.md`, tested: every guarantee there has a test of its name here, and every test runs once for each
+//! platform whose artifacts this machine can run (see `world.rs`). What it cannot run is listed as ignored.
+
+mod answers;
+mod arguments;
+mod client;
+mod documents;
+mod isolation;
+mod paths;
+mod places;
+mod real;
+mod world;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use libtest_mimic::{Arguments, Completion, Trial};
+use world::World;
+
+/// A test: its name, and what fails by panicking. `Err` is why it cannot run.
+type Test = (&'static str, fn(&World) -> Result<(), String>);
+
+fn main() {
+    let mut arguments: Vec<_> = std::env::args().collect();
+    if arguments.get(1).is_some_and(|argument| argument == client::NAIVE) {
+        return client::naive_loader(&arguments.split_off(2));
+    }
+    let arguments = Arguments::from_args();
+    let tests: Vec<Test> = [
+        answers::TESTS,
+        arguments::TESTS,
+        client::TESTS,
+        documents::TESTS,
+        isolation::TESTS,
+        paths::TESTS,
+        places::TESTS,
+        real::TESTS,
+    ]
+    .concat();
+    let names: HashSet<_> = tests.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names.len(), tests.len(), "two tests of one name");
+    documents::assert_each_guarantee_has_its_test(&names);
+
+    let worlds = if arguments.list { world::all() } else { world::built() };
+    let mut trials = Vec::new();
+    for world in worlds {
+        let world = match world {
+            Ok(world) => Arc::new(world),
+            Err((platform, reason)) => {
+                let ignored = move || Ok(Completion::ignored_with(reason));
+                trials.push(Trial::ignorable_test(format!("{platform}::all_{}_tests", tests.len()), ignored));
+                continue;
+            }
+        };
+        for &(name, test) in &tests {
+            let here = Arc::clone(&world);
+            trials.push(Trial::ignorable_test(format!("{}::{name}", world.platform), move || {
+                let result = here.cannot(name).map_or_else(|| test(&here), |reason| Err(reason.to_owned()));
+                Ok(result.map_or_else(Completion::ignored_with, |()| Completion::Completed))
+            }));
+        }
+    }
+    libtest_mimic::run(&arguments, trials).exit();
+}

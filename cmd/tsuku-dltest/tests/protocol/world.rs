@@ -1,0 +1,268 @@
+//! The platforms whose artifacts this machine can run, and how.
+//!
+//! By default each artifact is built by its recipe. With `TSUKU_DLTEST_DIST` naming a directory of released artifacts
+//! (`tsuku-dltest-<platform>`), those are tested instead, byte for byte as published.
+
+use std::ffi::OsStr;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::Mutex;
+use std::{env, fs, thread};
+
+use serde_json::Value;
+
+/// The root of the repository.
+pub(crate) fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+/// What `tests/fetch-libraries` fetches.
+pub(crate) fn fetched() -> PathBuf {
+    root().canonicalize().expect("the repository is there").join("target/dltest-libraries")
+}
+
+/// One platform: its artifact, how to start it, and libraries made for it.
+pub(crate) struct World {
+    pub(crate) platform: &'static str,
+    pub(crate) target: &'static str,
+    /// qemu and its options, if this is a foreign machine.
+    pub(crate) runner: Vec<String>,
+    pub(crate) program: PathBuf,
+    directory: PathBuf,
+    misbehaving: Mutex<Option<PathBuf>>,
+}
+
+/// A platform that cannot be tested here, and why.
+pub(crate) type Missing = (&'static str, String);
+
+const PLATFORMS: [(&str, &str); 6] = [
+    ("linux-amd64", "x86_64-unknown-linux-gnu"),
+    ("linux-amd64-musl", "x86_64-unknown-linux-musl"),
+    ("linux-arm64", "aarch64-unknown-linux-gnu"),
+    ("linux-arm64-musl", "aarch64-unknown-linux-musl"),
+    ("darwin-amd64", "x86_64-apple-darwin"),
+    ("darwin-arm64", "aarch64-apple-darwin"),
+];
+
+/// All platforms, without their artifacts.
+pub(crate) fn all() -> Vec<Result<World, Missing>> {
+    let directory = root().canonicalize().expect("the repository is there").join("target/dltest-tests");
+    PLATFORMS
+        .iter()
+        .map(|&(platform, target)| {
+            let runner = runner(platform, target).map_err(|reason| (platform, reason))?;
+            let program = match env::var_os("TSUKU_DLTEST_DIST") {
+                Some(dist) => root().join(dist).join(format!("tsuku-dltest-{platform}")),
+                None => root().join(format!("target/{target}/release/tsuku-dltest")),
+            };
+            if env::var_os("TSUKU_DLTEST_DIST").is_some() && !program.exists() {
+                return Err((platform, format!("no {}", program.display())));
+            }
+            let misbehaving = Mutex::new(None);
+            Ok(World { platform, target, runner, program, directory: directory.join(platform), misbehaving })
+        })
+        .collect()
+}
+
+/// How to start a platform's programs here, or why that is impossible.
+fn runner(platform: &str, target: &str) -> Result<Vec<String>, String> {
+    let (os, machine) = (env::consts::OS, env::consts::ARCH);
+    if platform.starts_with("darwin") != (os == "macos") {
+        return Err(format!("runs on {} only", if os == "macos" { "Linux" } else { "macOS" }));
+    }
+    let libc = if platform.ends_with("musl") { "musl" } else { "glibc" };
+    let loader = |machine| format!("lib/ld-musl-{machine}.so.1");
+    if target.starts_with(machine) {
+        if libc == "musl" && !Path::new("/").join(loader(machine)).exists() {
+            return Err(format!("no /{} (install musl)", loader(machine)));
+        }
+        return Ok(Vec::new());
+    }
+    if os == "macos" || machine != "x86_64" {
+        return Err(format!("made for another machine than {machine}"));
+    }
+    let root = fetched().join(format!("arm64-{libc}"));
+    if !root.join(".complete").exists() {
+        return Err("run cmd/tsuku-dltest/tests/fetch-libraries".to_owned());
+    }
+    let qemu = ["qemu-aarch64", "qemu-aarch64-static"].iter().find(|name| in_path(name)).ok_or("no qemu-aarch64")?;
+    Ok(vec![(*qemu).to_owned(), "-L".to_owned(), root.display().to_string()])
+}
+
+/// True if a program of this name can be run.
+pub(crate) fn in_path(name: &str) -> bool {
+    env::split_paths(&env::var_os("PATH").unwrap_or_default()).any(|directory| directory.join(name).exists())
+}
+
+/// All platforms, with their artifacts.
+pub(crate) fn built() -> Vec<Result<World, Missing>> {
+    let worlds = all();
+    if env::var_os("TSUKU_DLTEST_DIST").is_none() {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.current_dir(root()).args(["build", "--quiet", "--release", "--locked", "-p", "tsuku-dltest"]);
+        cargo.args(["--config", "cmd/tsuku-dltest/link.toml"]);
+        for world in worlds.iter().flatten() {
+            cargo.args(["--target", world.target]);
+        }
+        let status = cargo.status().expect("cargo can be run");
+        assert!(status.success(), "the artifacts could not be built: {cargo:?}");
+    }
+    worlds
+}
+
+impl World {
+    /// Why this platform cannot run the test called `name`, if that is known beforehand.
+    pub(crate) fn cannot(&self, name: &str) -> Option<&'static str> {
+        let foreign = !self.runner.is_empty();
+        if foreign && super::places::NATIVE_ONLY.contains(&name) {
+            return Some("qemu-user cannot show this");
+        }
+        if !self.is_linux() && super::isolation::LINUX_ONLY.contains(&name) {
+            return Some("macOS has no means for this");
+        }
+        super::places::obstacle(self, name).or_else(|| super::real::obstacle(self, name))
+    }
+
+    /// By how much less to try where everything takes longer.
+    pub(crate) fn load(&self) -> usize {
+        if self.runner.is_empty() { 1 } else { 20 }
+    }
+
+    /// Milliseconds that a healthy library takes never, however busy the machine.
+    pub(crate) fn timeout(&self) -> &'static str {
+        if self.runner.is_empty() { "1500" } else { "6000" }
+    }
+
+    pub(crate) fn is_linux(&self) -> bool {
+        self.platform.starts_with("linux")
+    }
+
+    pub(crate) fn is_musl(&self) -> bool {
+        self.platform.ends_with("musl")
+    }
+
+    /// A command that runs the program, in an environment without anything that changes loading.
+    pub(crate) fn command(&self) -> Command {
+        self.command_for(&self.program)
+    }
+
+    /// The same for another copy of the program.
+    pub(crate) fn command_for(&self, program: &Path) -> Command {
+        let mut words = self.runner.iter().map(OsStr::new).chain([program.as_os_str()]);
+        let mut command = Command::new(words.next().expect("there is a program"));
+        command.args(words).stdin(Stdio::null());
+        for name in ["LD_LIBRARY_PATH", "LD_PRELOAD", "LD_AUDIT", "DYLD_INSERT_LIBRARIES", "LD_BIND_NOW"] {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    /// Runs the program.
+    pub(crate) fn run<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Run {
+        Run::from(self.command().args(arguments).output().expect("the program can be started"))
+    }
+
+    /// Runs the program with `input` on its standard input.
+    pub(crate) fn run_with_input(&self, arguments: &[&str], input: &[u8]) -> Run {
+        let mut command = self.command();
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program can be started");
+        let mut stdin = child.stdin.take().expect("there is a pipe");
+        let input = input.to_vec();
+        let writer = thread::spawn(move || {
+            let _ = stdin.write_all(&input);
+        });
+        let output = child.wait_with_output().expect("the program ends");
+        writer.join().expect("the input is written");
+        Run::from(output)
+    }
+
+    /// An empty directory of this platform's own for one test.
+    pub(crate) fn empty_directory(&self, name: &str) -> PathBuf {
+        let directory = self.directory.join(name);
+        let _ = fs::remove_dir_all(&directory);
+        fs::create_dir_all(&directory).unwrap_or_else(|e| panic!("{}: {e}", directory.display()));
+        directory
+    }
+
+    /// A library that does what `behaviour` says (see `misbehaving.rs`), in a directory of its own test.
+    pub(crate) fn library(&self, directory: &Path, behaviour: &str) -> PathBuf {
+        let path = directory.join(format!("{behaviour}.so"));
+        fs::copy(self.misbehaving(), &path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        path
+    }
+
+    fn misbehaving(&self) -> PathBuf {
+        let mut made = self.misbehaving.lock().expect("no test panics while it compiles");
+        made.get_or_insert_with(|| {
+            fs::create_dir_all(&self.directory).expect("target is writable");
+            let library = self.directory.join("misbehaving.so");
+            compile(self.target, &["--crate-type=cdylib"], "misbehaving.rs", &library);
+            library
+        })
+        .clone()
+    }
+}
+
+/// Compiles a file of this directory for `target`, with rustc and, for Linux, its own linker alone.
+pub(crate) fn compile(target: &str, arguments: &[&str], source: &str, result: &Path) {
+    let mut rustc = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+    rustc.args(["--edition=2024", "-Cpanic=abort", "-Copt-level=s", "-Clto", "-Cstrip=symbols", "--target", target]);
+    if target.contains("linux") {
+        rustc.args(["-Clinker=rust-lld", "-Clinker-flavor=ld.lld"]);
+    }
+    if target.contains("apple") {
+        rustc.arg("-Clink-arg=-lSystem");
+    }
+    if target.contains("musl") {
+        rustc.args(["-Clink-self-contained=no", "-Ctarget-feature=-crt-static"]);
+    }
+    let source = root().join("cmd/tsuku-dltest/tests/protocol").join(source);
+    let output = rustc.current_dir(root()).args(arguments).arg(source).arg("-o").arg(result).output();
+    let output = output.expect("rustc can be run");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// What a run of the program gave.
+pub(crate) struct Run {
+    pub(crate) status: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl From<Output> for Run {
+    fn from(output: Output) -> Self {
+        Self {
+            status: output.status.code().unwrap_or_else(|| panic!("the program died: {:?}", output.status)),
+            stdout: String::from_utf8(output.stdout).expect("the output is UTF-8"),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+impl Run {
+    /// The answers: path, and the error if it did not load.
+    pub(crate) fn answers(&self) -> Vec<(String, Option<String>)> {
+        let array: Vec<Value> =
+            serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("{e}: {:?} {:?}", self.stdout, self.stderr));
+        array.iter().map(answer).collect()
+    }
+
+    /// The errors alone, in order.
+    pub(crate) fn errors(&self) -> Vec<Option<String>> {
+        self.answers().into_iter().map(|(_, error)| error).collect()
+    }
+}
+
+/// Takes one answer apart, and insists on its exact form.
+pub(crate) fn answer(value: &Value) -> (String, Option<String>) {
+    let object = value.as_object().expect("an answer is an object");
+    let text = |name: &str| object.get(name).and_then(Value::as_str).map(str::to_owned);
+    let path = text("path").expect("an answer has a path");
+    match object.get("ok").and_then(Value::as_bool) {
+        Some(true) if object.len() == 2 => (path, None),
+        Some(false) if object.len() == 3 => (path, Some(text("error").expect("a failure has an error"))),
+        _ => panic!("not an answer: {value}"),
+    }
+}
