@@ -39,10 +39,10 @@ pub(super) struct Image {
     pub(super) info_plist: Option<Range<u64>>,
     /// The size of `__TEXT,__text`.
     pub(super) text_section_size: u64,
-    /// Whether there is a section `__go_buildinfo`.
+    /// Whether there is a section `__gopclntab`, which only Go writes.
     pub(super) built_by_go: bool,
-    /// Where the string table ends.
-    pub(super) strings_end: Option<u64>,
+    /// The string table.
+    pub(super) strings: Option<Range<u64>>,
     pub(super) uuid: Option<[u8; 16]>,
     /// The platform and its minimum version (`0x000a0b04` is 10.11.4).
     pub(super) target: Option<(Platform, u32)>,
@@ -145,7 +145,7 @@ impl Image {
             info_plist: None,
             text_section_size: 0,
             built_by_go: false,
-            strings_end: None,
+            strings: None,
             uuid: None,
             target: None,
             linker: None,
@@ -179,8 +179,8 @@ impl Image {
                     });
                 }
                 LoadCommandVariant::Symtab(table) => {
-                    image.strings_end =
-                        Some(u64::from(table.stroff.get(endian)) + u64::from(table.strsize.get(endian)));
+                    let start = u64::from(table.stroff.get(endian));
+                    image.strings = Some(start..start + u64::from(table.strsize.get(endian)));
                 }
                 LoadCommandVariant::Uuid(uuid) => image.uuid = Some(uuid.uuid),
                 LoadCommandVariant::VersionMin(minimum) => {
@@ -258,7 +258,7 @@ impl Image {
                 let end = offset.checked_add(size).filter(|end| *end <= self.size);
                 self.info_plist = Some(offset..end.context("section __info_plist reaches beyond the end")?);
             }
-            b"__go_buildinfo" => self.built_by_go = true,
+            b"__gopclntab" => self.built_by_go = true,
             _ => {}
         }
         Ok(())

@@ -220,8 +220,13 @@ fn sign_image(
     let (linkedit_start, linkedit_memory) = (linkedit.file_offset, linkedit.memory_size);
 
     let info_plist = info_plist(window, &image)?;
+    let header_end = image.header.len() as u64;
+    ensure!(
+        image.info_plist.as_ref().is_none_or(|range| header_end <= range.start && range.end <= start),
+        "section __info_plist overlaps the load commands or the signature"
+    );
     let existing = Embedded::recognize(window, &image);
-    let form = signing.style.form_for(&image, existing.as_ref().map(|existing| existing.form))?;
+    let form = signing.style.form_for(window, &image, existing.as_ref().map(|existing| existing.form))?;
     let existing = existing.filter(|_| signing.style == Style::Preserve);
     let identifier = match (&signing.identifier, &existing) {
         (Some(identifier), _) => identifier.clone(),
@@ -259,7 +264,7 @@ fn unsign_image(window: &Window<'_>, mut image: Image) -> Result<Part> {
     let Some(signature) = image.checked_signature()? else { return Ok(Part::unchanged(window, image)) };
     // The padding between the string table and the signature belongs to the signature (cctools `strip.c`).
     let padding = |end: &u64| (0..=12).contains(&signature.data_offset.wrapping_sub(*end));
-    let end = image.strings_end.filter(padding).unwrap_or(signature.data_offset);
+    let end = image.strings.as_ref().map(|strings| strings.end).filter(padding).unwrap_or(signature.data_offset);
     let linkedit = image.linkedit()?;
     let file_size = end.checked_sub(linkedit.file_offset).context("the string table is outside of __LINKEDIT")?;
     let memory_size = linkedit.memory_size;

@@ -5,7 +5,10 @@ use std::path::Path;
 
 use crate::invariants::{parse, signature, signs};
 
-const TARGETS: [(&str, fn(&[u8])); 3] = [("parse", parse), ("sign", signs), ("signature", signature)];
+/// A fuzz target and its name.
+type Target = (&'static str, fn(&[u8]));
+
+const TARGETS: [Target; 3] = [("parse", parse), ("sign", signs), ("signature", signature)];
 
 #[test]
 fn what_a_fuzzer_found_once_stays_found() {

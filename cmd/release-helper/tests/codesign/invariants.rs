@@ -112,7 +112,8 @@ pub(crate) fn signature(input: &[u8]) {
         _ => sign(&for_an_old_system(), &Signing::adhoc("program")).unwrap(),
     };
     // 88 bytes of header, hashes and the other blobs: what is behind is slack.
-    change(&mut bytes, 0x1100..0x1100 + 256, edits);
+    let end = bytes.len().min(0x1100 + 256);
+    change(&mut bytes, 0x1100..end, edits);
     let report = verify(&bytes).unwrap();
     if let Some(signature) = report.signature().filter(|_| report.holds()) {
         let again = sign(&bytes, &Signing { identifier: None, style: Style::Preserve });
