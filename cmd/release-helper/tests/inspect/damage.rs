@@ -152,6 +152,17 @@ fn counts_and_lengths_in_a_hostile_file_cost_nothing() {
 }
 
 #[test]
+fn an_empty_slice_beyond_the_end_of_a_fat_file_is_no_panic() {
+    // Found by fuzzing `compare`.
+    let mut fat = [0xcafe_babe_u32, 1, 0x0100_0007, 3, 0x4000, 0, 14].map(u32::to_be_bytes).concat();
+    fat.resize(64, 0);
+    let mut other = fat.clone();
+    other[63] = 1;
+    assert!(!artifact::compare(&fat, &other).same);
+    assert!(!artifact::compare(&fat, b"thin").same);
+}
+
+#[test]
 fn foreign_files_are_named() {
     let platform = fixtures::contract().platform("linux-amd64").unwrap().clone();
     let refusal = |bytes: &[u8]| format!("{:#}", inspect(bytes, &platform).unwrap_err());
