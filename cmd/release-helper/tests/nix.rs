@@ -148,3 +148,16 @@ fn a_package_for_another_machine_is_reported_with_the_way_to_build_it() {
     let output = build(tree(&format!("{{ outputs = _: {{ {packages}}}; }}")).path(), "builders =", &[]);
     must_say(output, "a package asks for another kind of machine", "remote builder");
 }
+
+#[test]
+fn a_rebuild_without_nix_is_refused() {
+    let tree = tree("{ }");
+    let output = Command::new(env!("CARGO_BIN_EXE_release-helper"))
+        .args(["build", "--rebuild", "--backend", "cargo", "--root"])
+        .arg(tree.path())
+        .arg("--out")
+        .arg(tree.path().join("dist"))
+        .output()
+        .unwrap();
+    must_say(Some(output), "only Nix can rebuild and compare", "--backend nix");
+}

@@ -19,15 +19,13 @@ use crate::{files, output, source};
 pub struct Demands {
     /// Build everything twice, and fail unless both builds give the same bytes.
     pub rebuild: bool,
-    /// Take nothing from a binary cache (docs/nix.md says what that costs).
-    pub without_cache: bool,
     /// How long to wait before trying again, each time the network fails. Nix itself has tried five times by then.
     pub pauses: Vec<Duration>,
 }
 
 impl Default for Demands {
     fn default() -> Self {
-        Self { rebuild: false, without_cache: false, pauses: vec![Duration::from_secs(5), Duration::from_secs(20)] }
+        Self { rebuild: false, pauses: vec![Duration::from_secs(5), Duration::from_secs(20)] }
     }
 }
 
@@ -57,9 +55,9 @@ fn attempt(platforms: &[&Platform], tree: &Path, place: &Path, demands: &Demands
         source::copy_tracked(tree, &flake)?;
     }
     output::step(format_args!("nix build: {} of {}", platforms.len(), tree.display()));
-    let outputs = persistent(demands, || nix_build(platforms, &flake, demands, false))?;
+    let outputs = persistent(demands, || nix_build(platforms, &flake, false))?;
     if demands.rebuild {
-        persistent(demands, || nix_build(platforms, &flake, demands, true))?;
+        persistent(demands, || nix_build(platforms, &flake, true))?;
     }
     let artifact = |platform: &&Platform| {
         let candidates = || outputs.iter().map(|output| output.join("bin").join(&platform.asset));
@@ -79,16 +77,13 @@ struct Built {
 }
 
 /// Calls `nix build` and returns the store paths of the outputs.
-fn nix_build(platforms: &[&Platform], flake: &Path, demands: &Demands, again: bool) -> Result<Vec<PathBuf>, Failure> {
+fn nix_build(platforms: &[&Platform], flake: &Path, again: bool) -> Result<Vec<PathBuf>, Failure> {
     let mut command = Command::new("nix");
     // Nothing has to be switched on in the user's configuration; nor may an environment variable colour what Nix says.
     command.args(["--extra-experimental-features", "nix-command flakes", "build"]).env("NO_COLOR", "1");
     command.args(["--json", "--no-link", "--no-update-lock-file"]).current_dir(flake);
     if again {
         command.arg("--rebuild");
-    }
-    if demands.without_cache {
-        command.args(["--option", "substitute", "false"]);
     }
     command.args(platforms.iter().map(|platform| format!("path:.#{}", platform.name)));
     let call = Call::new(command).hint("install Nix (https://nixos.org/download), or build with --backend cargo");

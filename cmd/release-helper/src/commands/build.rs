@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use crate::Verdict;
-use crate::build::{self, Backend};
+use crate::build::{self, Backend, nix};
 use crate::contract::Contract;
+use crate::error::hinted;
 use crate::interrupt::Scratch;
 use crate::output::{self, Table};
 use crate::{files, source};
@@ -19,6 +20,9 @@ pub struct Build {
     /// What builds them
     #[arg(long, value_enum, default_value = "cargo")]
     backend: Backend,
+    /// Build a second time and compare; Nix does this by itself
+    #[arg(long)]
+    rebuild: bool,
     /// Where to put the artifacts
     #[arg(long, value_name = "DIR", default_value = "dist")]
     out: PathBuf,
@@ -34,7 +38,14 @@ impl Build {
         let platforms = contract.select(&self.platforms)?;
         files::create_dir(&self.out)?;
         let scratch = Scratch::new()?;
-        let artifacts = build::artifacts(self.backend, &contract, &platforms, &root, scratch.path())?;
+        let artifacts = match (self.rebuild, self.backend) {
+            (false, backend) => build::artifacts(backend, &contract, &platforms, &root, scratch.path())?,
+            (true, Backend::Nix) => {
+                let demands = nix::Demands { rebuild: true, ..nix::Demands::default() };
+                nix::build(&platforms, &root, scratch.path(), &demands)?
+            }
+            (true, _) => return Err(hinted("only Nix can rebuild and compare", "add --backend nix")),
+        };
         let mut table = Table::new(["platform", "size", "sha256"]);
         for artifact in &artifacts {
             files::write_executable(&self.out.join(&artifact.asset), &artifact.bytes)?;
