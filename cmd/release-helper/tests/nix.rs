@@ -18,10 +18,6 @@ fn tree(flake: &str) -> TempDir {
 
 /// Runs the backend on `tree`, with a Nix store of its own. `None`, said on stderr, where there is no Nix.
 fn build(tree: &Path, settings: &str, environment: &[(&str, &str)]) -> Option<Output> {
-    build_with("nix", tree, settings, environment)
-}
-
-fn build_with(backend: &str, tree: &Path, settings: &str, environment: &[(&str, &str)]) -> Option<Output> {
     if Command::new("nix").arg("--version").output().is_err() {
         let thread = std::thread::current();
         // Not `eprintln`, which libtest keeps to itself.
@@ -32,7 +28,7 @@ fn build_with(backend: &str, tree: &Path, settings: &str, environment: &[(&str, 
     let place = tempfile::tempdir().unwrap();
     let configuration = format!("store = {}\nsubstitute = false\n{settings}", place.path().join("store").display());
     let output = Command::new(env!("CARGO_BIN_EXE_release-helper"))
-        .args(["build", "--backend", backend, "linux-amd64", "--root"])
+        .args(["build", "--backend", "nix", "linux-amd64", "--root"])
         .arg(tree)
         .arg("--out")
         .arg(place.path().join("dist"))
@@ -109,24 +105,6 @@ fn a_lock_that_does_not_fit_is_refused_and_left_alone() {
 fn an_input_that_is_not_what_the_lock_says_is_refused() {
     let tree = tree_with_wrong_input();
     must_say(build(tree.path(), "", &[]), "a download is not what its pinned digest says", "do not build from it");
-}
-
-#[test]
-fn auto_gets_around_a_machine_without_a_working_nix() {
-    let environment = [("NIX_REMOTE", "daemon"), ("NIX_DAEMON_SOCKET_PATH", "/nonexistent/socket")];
-    let Some(output) = build_with("auto", tree("{ outputs = _: { }; }").path(), "store = daemon", &environment) else {
-        return;
-    };
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("not with Nix: Nix's daemon cannot be reached"), "{said}");
-    // It went on with cargo, for which this tree lacks the most.
-    assert!(said.contains("rust-toolchain.toml"), "{said}");
-}
-
-#[test]
-fn auto_does_not_get_around_an_input_that_is_not_what_the_lock_says() {
-    let output = build_with("auto", tree_with_wrong_input().path(), "", &[]);
-    must_say(output, "a download is not what its pinned digest says", "do not build from it");
 }
 
 fn tree_with_wrong_input() -> TempDir {
