@@ -18,10 +18,6 @@ fn tree(flake: &str) -> TempDir {
 
 /// Runs the backend on `tree`, with a Nix store of its own. `None`, said on stderr, where there is no Nix.
 fn build(tree: &Path, settings: &str, environment: &[(&str, &str)]) -> Option<Output> {
-    build_with("nix", tree, settings, environment)
-}
-
-fn build_with(backend: &str, tree: &Path, settings: &str, environment: &[(&str, &str)]) -> Option<Output> {
     if Command::new("nix").arg("--version").output().is_err() {
         let thread = std::thread::current();
         // Not `eprintln`, which libtest keeps to itself.
@@ -32,7 +28,7 @@ fn build_with(backend: &str, tree: &Path, settings: &str, environment: &[(&str, 
     let place = tempfile::tempdir().unwrap();
     let configuration = format!("store = {}\nsubstitute = false\n{settings}", place.path().join("store").display());
     let output = Command::new(env!("CARGO_BIN_EXE_release-helper"))
-        .args(["build", "--backend", backend, "linux-amd64", "--root"])
+        .args(["build", "--backend", "nix", "linux-amd64", "--root"])
         .arg(tree)
         .arg("--out")
         .arg(place.path().join("dist"))
@@ -111,24 +107,6 @@ fn an_input_that_is_not_what_the_lock_says_is_refused() {
     must_say(build(tree.path(), "", &[]), "a download is not what its pinned digest says", "do not build from it");
 }
 
-#[test]
-fn auto_gets_around_a_machine_without_a_working_nix() {
-    let environment = [("NIX_REMOTE", "daemon"), ("NIX_DAEMON_SOCKET_PATH", "/nonexistent/socket")];
-    let Some(output) = build_with("auto", tree("{ outputs = _: { }; }").path(), "store = daemon", &environment) else {
-        return;
-    };
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("not with Nix: Nix's daemon cannot be reached"), "{said}");
-    // It went on with cargo, for which this tree lacks the most.
-    assert!(said.contains("rust-toolchain.toml"), "{said}");
-}
-
-#[test]
-fn auto_does_not_get_around_an_input_that_is_not_what_the_lock_says() {
-    let output = build_with("auto", tree_with_wrong_input().path(), "", &[]);
-    must_say(output, "a download is not what its pinned digest says", "do not build from it");
-}
-
 fn tree_with_wrong_input() -> TempDir {
     tree_with_input(|path| {
         let wrong = "sha256-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
@@ -147,4 +125,17 @@ fn a_package_for_another_machine_is_reported_with_the_way_to_build_it() {
     let packages: String = systems.iter().map(|host| format!("packages.{host}.linux-amd64 = {derivation}; ")).collect();
     let output = build(tree(&format!("{{ outputs = _: {{ {packages}}}; }}")).path(), "builders =", &[]);
     must_say(output, "a package asks for another kind of machine", "remote builder");
+}
+
+#[test]
+fn a_rebuild_without_nix_is_refused() {
+    let tree = tree("{ }");
+    let output = Command::new(env!("CARGO_BIN_EXE_release-helper"))
+        .args(["build", "--rebuild", "--backend", "cargo", "--root"])
+        .arg(tree.path())
+        .arg("--out")
+        .arg(tree.path().join("dist"))
+        .output()
+        .unwrap();
+    must_say(Some(output), "only Nix can rebuild and compare", "--backend nix");
 }

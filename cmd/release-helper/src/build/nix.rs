@@ -19,47 +19,28 @@ use crate::{files, output, source};
 pub struct Demands {
     /// Build everything twice, and fail unless both builds give the same bytes.
     pub rebuild: bool,
-    /// Take nothing from a binary cache (docs/nix.md says what that costs).
-    pub without_cache: bool,
     /// How long to wait before trying again, each time the network fails. Nix itself has tried five times by then.
     pub pauses: Vec<Duration>,
 }
 
 impl Default for Demands {
     fn default() -> Self {
-        Self { rebuild: false, without_cache: false, pauses: vec![Duration::from_secs(5), Duration::from_secs(20)] }
+        Self { rebuild: false, pauses: vec![Duration::from_secs(5), Duration::from_secs(20)] }
     }
 }
 
 /// Builds the artifacts of `platforms` from the flake in the source tree at `tree`. They are what the packages hold,
 /// signed by the flake itself. A git checkout is copied below `place` first: Nix would take all that lies around in it.
 pub fn build(platforms: &[&Platform], tree: &Path, place: &Path, demands: &Demands) -> Result<Vec<Artifact>> {
-    attempt(platforms, tree, place, demands).map_err(Failure::into)
-}
-
-/// As [`build`]; `None`, and a word about it on stderr, if Nix does not work on this machine.
-pub fn build_where_it_works(platforms: &[&Platform], tree: &Path, place: &Path) -> Result<Option<Vec<Artifact>>> {
-    // Somebody who did not ask for Nix does not wait for it.
-    let demands = Demands { pauses: Vec::new(), ..Demands::default() };
-    match attempt(platforms, tree, place, &demands) {
-        Err(failure) if failure.is_the_machines() => {
-            output::step(format_args!("not with Nix: {:#}", anyhow::Error::from(failure)));
-            Ok(None)
-        }
-        done => done.map(Some).map_err(Failure::into),
-    }
-}
-
-fn attempt(platforms: &[&Platform], tree: &Path, place: &Path, demands: &Demands) -> Result<Vec<Artifact>, Failure> {
     let mut flake = tree.to_owned();
     if tree.join(".git").exists() {
         flake = place.join("flake");
         source::copy_tracked(tree, &flake)?;
     }
     output::step(format_args!("nix build: {} of {}", platforms.len(), tree.display()));
-    let outputs = persistent(demands, || nix_build(platforms, &flake, demands, false))?;
+    let outputs = persistent(demands, || nix_build(platforms, &flake, false))?;
     if demands.rebuild {
-        persistent(demands, || nix_build(platforms, &flake, demands, true))?;
+        persistent(demands, || nix_build(platforms, &flake, true))?;
     }
     let artifact = |platform: &&Platform| {
         let candidates = || outputs.iter().map(|output| output.join("bin").join(&platform.asset));
@@ -79,7 +60,7 @@ struct Built {
 }
 
 /// Calls `nix build` and returns the store paths of the outputs.
-fn nix_build(platforms: &[&Platform], flake: &Path, demands: &Demands, again: bool) -> Result<Vec<PathBuf>, Failure> {
+fn nix_build(platforms: &[&Platform], flake: &Path, again: bool) -> Result<Vec<PathBuf>, Failure> {
     let mut command = Command::new("nix");
     // Nothing has to be switched on in the user's configuration; nor may an environment variable colour what Nix says.
     command.args(["--extra-experimental-features", "nix-command flakes", "build"]).env("NO_COLOR", "1");
@@ -87,12 +68,9 @@ fn nix_build(platforms: &[&Platform], flake: &Path, demands: &Demands, again: bo
     if again {
         command.arg("--rebuild");
     }
-    if demands.without_cache {
-        command.args(["--option", "substitute", "false"]);
-    }
     command.args(platforms.iter().map(|platform| format!("path:.#{}", platform.name)));
     let call = Call::new(command).hint("install Nix (https://nixos.org/download), or build with --backend cargo");
-    let outcome = call.outcome().map_err(Failure::Absent)?;
+    let outcome = call.outcome()?;
     if !outcome.status.success() {
         return Err(Failure::of(&String::from_utf8_lossy(&outcome.stderr)));
     }
@@ -102,26 +80,24 @@ fn nix_build(platforms: &[&Platform], flake: &Path, demands: &Demands, again: bo
 }
 
 /// Does `work` again, after the demanded pauses, as long as it fails for want of a network.
-fn persistent<T>(demands: &Demands, work: impl Fn() -> Result<T, Failure>) -> Result<T, Failure> {
+fn persistent<T>(demands: &Demands, work: impl Fn() -> Result<T, Failure>) -> Result<T> {
     for pause in &demands.pauses {
         match work() {
-            Err(Failure::Told(told)) if told.reason.matter == Matter::Network => {
+            Err(Failure::Told(told)) if told.reason.passing => {
                 output::step(format_args!("{}; trying again in {} s", told.reason.meaning, pause.as_secs()));
                 std::thread::sleep(*pause);
             }
-            done => return done,
+            done => return done.map_err(Failure::into),
         }
     }
-    work()
+    work().map_err(Failure::into)
 }
 
 /// Why Nix did not build.
 enum Failure {
     /// It said why.
     Told(Told),
-    /// It could not be started.
-    Absent(anyhow::Error),
-    /// It is not Nix that failed.
+    /// It could not be asked or understood.
     Other(anyhow::Error),
 }
 
@@ -139,15 +115,6 @@ struct Told {
 }
 
 impl Failure {
-    /// Whether another machine, or another day, may do better with the same source tree.
-    fn is_the_machines(&self) -> bool {
-        match self {
-            Self::Told(told) => told.reason.matter != Matter::Project,
-            Self::Absent(_) => true,
-            Self::Other(_) => false,
-        }
-    }
-
     fn of(said: &str) -> Self {
         let reason = REASONS.iter().find(|reason| reason.says.iter().any(|part| said.contains(part)));
         let start = said.rfind("error:").unwrap_or(0);
@@ -163,7 +130,7 @@ impl From<Failure> for anyhow::Error {
                 let error = error.strip_prefix("error:").unwrap_or(&error).trim();
                 hinted(format_args!("{}: {error}", reason.meaning), reason.advice)
             }
-            Failure::Absent(error) | Failure::Other(error) => error,
+            Failure::Other(error) => error,
         }
     }
 }
@@ -173,18 +140,8 @@ struct Reason {
     says: &'static [&'static str],
     meaning: &'static str,
     advice: &'static str,
-    matter: Matter,
-}
-
-/// Whose matter a failure is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Matter {
-    /// The machine's: Nix does not work there, or not for this.
-    Machine,
-    /// The network's: trying again may help.
-    Network,
-    /// The source tree's: no other backend may be used to get around it.
-    Project,
+    /// Whether trying again may help.
+    passing: bool,
 }
 
 /// Nix's phrases, as 2.8 to 2.31 have them; the first that matches counts. The causes come before their consequences.
@@ -193,81 +150,81 @@ const REASONS: [Reason; 13] = [
         says: &["unrecognised flag '--extra-experimental-features'", "is not a recognised command"],
         meaning: "this Nix is too old for flakes",
         advice: "install Nix 2.26 or later, or build with --backend cargo",
-        matter: Matter::Machine,
+        passing: false,
     },
     Reason {
         says: &["experimental Nix feature"],
         meaning: "this Nix has its flakes switched off",
         advice: "add `experimental-features = nix-command flakes` to /etc/nix/nix.conf or ~/.config/nix/nix.conf",
-        matter: Matter::Machine,
+        passing: false,
     },
     Reason {
         says: &["cannot connect to socket", "getting status of /nix/var/nix/daemon-socket", "cannot connect to daemon"],
         meaning: "Nix's daemon cannot be reached",
         advice: "start it (Linux: `sudo systemctl start nix-daemon`; macOS: `sudo launchctl kickstart system/org.nixos.nix-daemon`), \
                  or build with --backend cargo",
-        matter: Matter::Machine,
+        passing: false,
     },
     Reason {
         says: &["may not be deterministic"],
         meaning: "two Nix builds of the same source differ",
         advice: "on macOS `--rebuild` itself can cause this (docs/nix.md): delete the output and build again; \
                  elsewhere report it, with what `release-helper compare` says",
-        matter: Matter::Project,
+        passing: false,
     },
     Reason {
         says: &["are not valid, so checking is not possible"],
         meaning: "Nix can only rebuild what it has built before",
         advice: "build once without --rebuild first",
-        matter: Matter::Project,
+        passing: false,
     },
     Reason {
         says: &["is not allowed to refer to the following paths"],
         meaning: "the artifact refers to the Nix store, so it would run nowhere else",
         advice: "find the path with `strings`; the linker was given something from outside the source tree",
-        matter: Matter::Project,
+        passing: false,
     },
     Reason {
         says: &["hash mismatch in fixed-output derivation", "NAR hash mismatch", "mismatch in field 'narHash'"],
         meaning: "a download is not what its pinned digest says",
         advice: "do not build from it: compare the digest with docs/nix.md and report it",
-        matter: Matter::Project,
+        passing: false,
     },
     Reason {
         says: &["requires lock file changes"],
         meaning: "flake.lock does not fit flake.nix",
         advice: "restore both with git; docs/nix.md says how pins are updated",
-        matter: Matter::Project,
+        passing: false,
     },
     Reason {
         says: &["HTTP error 403", "HTTP error 429"],
         meaning: "GitHub refuses more downloads for now",
         advice: "wait an hour, or give Nix an `access-tokens = github.com=…` line in nix.conf",
-        matter: Matter::Machine,
+        passing: false,
     },
     Reason {
         says: &["HTTP error 404"],
         meaning: "a pinned input is gone",
         advice: "compare flake.lock with docs/nix.md; a tag's own flake.lock must not be changed",
-        matter: Matter::Project,
+        passing: false,
     },
     Reason {
         says: &["unable to download"],
         meaning: "Nix cannot download the flake's inputs or a package",
         advice: "check the network or proxy; `--backend cargo` needs none once the Rust targets are installed",
-        matter: Matter::Network,
+        passing: true,
     },
     Reason {
         says: &["is required to build"],
         meaning: "a package asks for another kind of machine",
         advice: "add a remote builder for it (docs/nix.md), or build with --backend cargo",
-        matter: Matter::Machine,
+        passing: false,
     },
     Reason {
         says: &["failed with exit code", "builder failed", "Cannot build '"],
         meaning: "a build inside Nix failed",
         advice: "`nix log` with the .drv path above shows all of its output",
-        matter: Matter::Project,
+        passing: false,
     },
 ];
 
@@ -275,7 +232,7 @@ const UNKNOWN: Reason = Reason {
     says: &[],
     meaning: "nix build failed",
     advice: "run the same `nix build` by hand with --show-trace, or build with --backend cargo",
-    matter: Matter::Project,
+    passing: false,
 };
 
 #[cfg(test)]
@@ -359,20 +316,6 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_the_machines_matter_may_be_got_around() {
-        for (said, machines) in [
-            ("error: cannot connect to socket at 'x'", true),
-            ("error: unable to download 'https://x': Could not resolve hostname (6)", true),
-            ("error: derivation 'x' may not be deterministic: output 'y' differs", false),
-            ("error: hash mismatch in fixed-output derivation 'x'", false),
-            ("error: builder for 'x' failed with exit code 1", false),
-            ("error: something new", false),
-        ] {
-            assert_eq!(Failure::of(said).is_the_machines(), machines, "{said}");
-        }
-    }
-
-    #[test]
     fn the_network_is_given_more_chances_and_nothing_else_is() {
         const NETWORK: &str = "error: unable to download 'https://api.github.com/': Could not resolve hostname (6)";
         let demands = Demands { pauses: vec![Duration::ZERO; 2], ..Demands::default() };
@@ -385,8 +328,7 @@ mod tests {
             })
         };
         assert!(count(NETWORK, 3).is_ok());
-        let error = anyhow::Error::from(count(NETWORK, 4).unwrap_err());
-        assert!(format!("{error:#}").starts_with("Nix cannot download"));
+        assert!(format!("{:#}", count(NETWORK, 4).unwrap_err()).starts_with("Nix cannot download"));
         assert_eq!(attempts.get(), 3);
         for final_one in
             ["error: unable to download 'https://x': HTTP error 404", "error: cannot connect to socket at 'x'"]
