@@ -3,18 +3,46 @@
 pub mod cargo;
 pub mod nix;
 
+use std::path::Path;
+
 use anyhow::{Context, Result};
 
 use crate::contract::{Contract, Platform};
+use crate::toolchain::Toolchain;
 use crate::{codesign, digest};
 
 /// What builds the artifacts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Backend {
+    /// Nix where it works, else cargo
+    Auto,
     /// Plain cargo, with the toolchain of rust-toolchain.toml
     Cargo,
     /// The flake's packages, by Nix
     Nix,
+}
+
+/// Builds the artifacts of `platforms` from the source tree at `tree`, below the directory `place` (left for the caller
+/// to remove).
+pub fn artifacts(
+    backend: Backend,
+    contract: &Contract,
+    platforms: &[&Platform],
+    tree: &Path,
+    place: &Path,
+) -> Result<Vec<Artifact>> {
+    match backend {
+        Backend::Nix => return nix::build(platforms, tree, place, &nix::Demands::default()),
+        Backend::Auto => {
+            if let Some(artifacts) = nix::build_where_it_works(platforms, tree, place)? {
+                return Ok(artifacts);
+            }
+        }
+        Backend::Cargo => {}
+    }
+    let toolchain = Toolchain::of_tree(tree)?;
+    toolchain.ensure_targets(platforms)?;
+    cargo::build(&toolchain, contract, platforms, tree, place, &cargo::Surroundings::default())
 }
 
 /// A finished artifact: built, and signed where it is a Mach-O file. It is small enough to be held in memory.

@@ -34,6 +34,23 @@ impl Default for Demands {
 /// Builds the artifacts of `platforms` from the flake in the source tree at `tree`. They are what the packages hold,
 /// signed by the flake itself. A git checkout is copied below `place` first: Nix would take all that lies around in it.
 pub fn build(platforms: &[&Platform], tree: &Path, place: &Path, demands: &Demands) -> Result<Vec<Artifact>> {
+    attempt(platforms, tree, place, demands).map_err(Failure::into)
+}
+
+/// As [`build`]; `None`, and a word about it on stderr, if Nix does not work on this machine.
+pub fn build_where_it_works(platforms: &[&Platform], tree: &Path, place: &Path) -> Result<Option<Vec<Artifact>>> {
+    // Somebody who did not ask for Nix does not wait for it.
+    let demands = Demands { pauses: Vec::new(), ..Demands::default() };
+    match attempt(platforms, tree, place, &demands) {
+        Err(failure) if failure.is_the_machines() => {
+            output::step(format_args!("not with Nix: {:#}", anyhow::Error::from(failure)));
+            Ok(None)
+        }
+        done => done.map(Some).map_err(Failure::into),
+    }
+}
+
+fn attempt(platforms: &[&Platform], tree: &Path, place: &Path, demands: &Demands) -> Result<Vec<Artifact>, Failure> {
     let mut flake = tree.to_owned();
     if tree.join(".git").exists() {
         flake = place.join("flake");
@@ -75,35 +92,43 @@ fn nix_build(platforms: &[&Platform], flake: &Path, demands: &Demands, again: bo
     }
     command.args(platforms.iter().map(|platform| format!("path:.#{}", platform.name)));
     let call = Call::new(command).hint("install Nix (https://nixos.org/download), or build with --backend cargo");
-    let outcome = call.outcome().map_err(Failure::Other)?;
+    let outcome = call.outcome().map_err(Failure::Absent)?;
     if !outcome.status.success() {
         return Err(Failure::of(&String::from_utf8_lossy(&outcome.stderr)));
     }
     let built: Result<Vec<Built>> =
         serde_json::from_slice(&outcome.stdout).context("nix build --json printed something else");
-    Ok(built.map_err(Failure::Other)?.into_iter().flat_map(|built| built.outputs.into_values()).collect())
+    Ok(built?.into_iter().flat_map(|built| built.outputs.into_values()).collect())
 }
 
 /// Does `work` again, after the demanded pauses, as long as it fails for want of a network.
-fn persistent<T>(demands: &Demands, work: impl Fn() -> Result<T, Failure>) -> Result<T> {
+fn persistent<T>(demands: &Demands, work: impl Fn() -> Result<T, Failure>) -> Result<T, Failure> {
     for pause in &demands.pauses {
         match work() {
-            Err(Failure::Told(told)) if told.reason.passing => {
+            Err(Failure::Told(told)) if told.reason.matter == Matter::Network => {
                 output::step(format_args!("{}; trying again in {} s", told.reason.meaning, pause.as_secs()));
                 std::thread::sleep(*pause);
             }
-            done => return done.map_err(Failure::into),
+            done => return done,
         }
     }
-    work().map_err(Failure::into)
+    work()
 }
 
 /// Why Nix did not build.
 enum Failure {
     /// It said why.
     Told(Told),
-    /// It could not be asked or understood.
+    /// It could not be started.
+    Absent(anyhow::Error),
+    /// It is not Nix that failed.
     Other(anyhow::Error),
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Other(error)
+    }
 }
 
 /// What Nix said, and what that means.
@@ -114,10 +139,20 @@ struct Told {
 }
 
 impl Failure {
+    /// Whether another machine, or another day, may do better with the same source tree.
+    fn is_the_machines(&self) -> bool {
+        match self {
+            Self::Told(told) => told.reason.matter != Matter::Project,
+            Self::Absent(_) => true,
+            Self::Other(_) => false,
+        }
+    }
+
     fn of(said: &str) -> Self {
         let reason = REASONS.iter().find(|reason| reason.says.iter().any(|part| said.contains(part)));
         let start = said.rfind("error:").unwrap_or(0);
-        Self::Told(Told { reason: reason.unwrap_or(&UNKNOWN), error: said[start..].trim().to_owned() })
+        let error = said[start..].trim().trim_end_matches("(use '--show-trace' to show detailed location information)");
+        Self::Told(Told { reason: reason.unwrap_or(&UNKNOWN), error: error.trim_end().to_owned() })
     }
 }
 
@@ -128,7 +163,7 @@ impl From<Failure> for anyhow::Error {
                 let error = error.strip_prefix("error:").unwrap_or(&error).trim();
                 hinted(format_args!("{}: {error}", reason.meaning), reason.advice)
             }
-            Failure::Other(error) => error,
+            Failure::Absent(error) | Failure::Other(error) => error,
         }
     }
 }
@@ -138,8 +173,18 @@ struct Reason {
     says: &'static [&'static str],
     meaning: &'static str,
     advice: &'static str,
-    /// Whether trying again may help.
-    passing: bool,
+    matter: Matter,
+}
+
+/// Whose matter a failure is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Matter {
+    /// The machine's: Nix does not work there, or not for this.
+    Machine,
+    /// The network's: trying again may help.
+    Network,
+    /// The source tree's: no other backend may be used to get around it.
+    Project,
 }
 
 /// Nix's phrases, as 2.8 to 2.31 have them; the first that matches counts. The causes come before their consequences.
@@ -148,81 +193,81 @@ const REASONS: [Reason; 13] = [
         says: &["unrecognised flag '--extra-experimental-features'", "is not a recognised command"],
         meaning: "this Nix is too old for flakes",
         advice: "install Nix 2.26 or later, or build with --backend cargo",
-        passing: false,
+        matter: Matter::Machine,
     },
     Reason {
         says: &["experimental Nix feature"],
         meaning: "this Nix has its flakes switched off",
         advice: "add `experimental-features = nix-command flakes` to /etc/nix/nix.conf or ~/.config/nix/nix.conf",
-        passing: false,
+        matter: Matter::Machine,
     },
     Reason {
         says: &["cannot connect to socket", "getting status of /nix/var/nix/daemon-socket", "cannot connect to daemon"],
         meaning: "Nix's daemon cannot be reached",
         advice: "start it (Linux: `sudo systemctl start nix-daemon`; macOS: `sudo launchctl kickstart system/org.nixos.nix-daemon`), \
                  or build with --backend cargo",
-        passing: false,
+        matter: Matter::Machine,
     },
     Reason {
         says: &["may not be deterministic"],
         meaning: "two Nix builds of the same source differ",
         advice: "on macOS `--rebuild` itself can cause this (docs/nix.md): delete the output and build again; \
                  elsewhere report it, with what `release-helper compare` says",
-        passing: false,
+        matter: Matter::Project,
     },
     Reason {
         says: &["are not valid, so checking is not possible"],
         meaning: "Nix can only rebuild what it has built before",
         advice: "build once without --rebuild first",
-        passing: false,
+        matter: Matter::Project,
     },
     Reason {
         says: &["is not allowed to refer to the following paths"],
         meaning: "the artifact refers to the Nix store, so it would run nowhere else",
         advice: "find the path with `strings`; the linker was given something from outside the source tree",
-        passing: false,
+        matter: Matter::Project,
     },
     Reason {
         says: &["hash mismatch in fixed-output derivation", "NAR hash mismatch", "mismatch in field 'narHash'"],
         meaning: "a download is not what its pinned digest says",
         advice: "do not build from it: compare the digest with docs/nix.md and report it",
-        passing: false,
+        matter: Matter::Project,
     },
     Reason {
         says: &["requires lock file changes"],
         meaning: "flake.lock does not fit flake.nix",
         advice: "restore both with git; docs/nix.md says how pins are updated",
-        passing: false,
+        matter: Matter::Project,
     },
     Reason {
         says: &["HTTP error 403", "HTTP error 429"],
         meaning: "GitHub refuses more downloads for now",
         advice: "wait an hour, or give Nix an `access-tokens = github.com=…` line in nix.conf",
-        passing: false,
+        matter: Matter::Machine,
     },
     Reason {
         says: &["HTTP error 404"],
         meaning: "a pinned input is gone",
         advice: "compare flake.lock with docs/nix.md; a tag's own flake.lock must not be changed",
-        passing: false,
+        matter: Matter::Project,
     },
     Reason {
         says: &["unable to download"],
         meaning: "Nix cannot download the flake's inputs or a package",
         advice: "check the network or proxy; `--backend cargo` needs none once the Rust targets are installed",
-        passing: true,
+        matter: Matter::Network,
     },
     Reason {
         says: &["is required to build"],
         meaning: "a package asks for another kind of machine",
         advice: "add a remote builder for it (docs/nix.md), or build with --backend cargo",
-        passing: false,
+        matter: Matter::Machine,
     },
     Reason {
         says: &["failed with exit code", "builder failed", "Cannot build '"],
         meaning: "a build inside Nix failed",
         advice: "`nix log` with the .drv path above shows all of its output",
-        passing: false,
+        matter: Matter::Project,
     },
 ];
 
@@ -230,7 +275,7 @@ const UNKNOWN: Reason = Reason {
     says: &[],
     meaning: "nix build failed",
     advice: "run the same `nix build` by hand with --show-trace, or build with --backend cargo",
-    passing: false,
+    matter: Matter::Project,
 };
 
 #[cfg(test)]
@@ -314,6 +359,20 @@ mod tests {
     }
 
     #[test]
+    fn only_what_is_the_machines_matter_may_be_got_around() {
+        for (said, machines) in [
+            ("error: cannot connect to socket at 'x'", true),
+            ("error: unable to download 'https://x': Could not resolve hostname (6)", true),
+            ("error: derivation 'x' may not be deterministic: output 'y' differs", false),
+            ("error: hash mismatch in fixed-output derivation 'x'", false),
+            ("error: builder for 'x' failed with exit code 1", false),
+            ("error: something new", false),
+        ] {
+            assert_eq!(Failure::of(said).is_the_machines(), machines, "{said}");
+        }
+    }
+
+    #[test]
     fn the_network_is_given_more_chances_and_nothing_else_is() {
         const NETWORK: &str = "error: unable to download 'https://api.github.com/': Could not resolve hostname (6)";
         let demands = Demands { pauses: vec![Duration::ZERO; 2], ..Demands::default() };
@@ -326,7 +385,8 @@ mod tests {
             })
         };
         assert!(count(NETWORK, 3).is_ok());
-        assert!(format!("{:#}", count(NETWORK, 4).unwrap_err()).starts_with("Nix cannot download"));
+        let error = anyhow::Error::from(count(NETWORK, 4).unwrap_err());
+        assert!(format!("{error:#}").starts_with("Nix cannot download"));
         assert_eq!(attempts.get(), 3);
         for final_one in
             ["error: unable to download 'https://x': HTTP error 404", "error: cannot connect to socket at 'x'"]

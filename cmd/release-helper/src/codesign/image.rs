@@ -3,13 +3,14 @@
 
 use std::ops::Range;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use object::Endianness;
 use object::endian::{Endian, U32};
 use object::macho::{self, CpuSubtype, CpuType, FileType, LoadCommandType, Platform, Tool};
 use object::read::macho::{LoadCommandVariant, MachHeader, Section};
 
 use super::source::{Source, Window};
+use crate::error::Hint;
 
 /// More load commands than any real file has; what is below is held in memory.
 const MAX_COMMANDS: u32 = 1 << 20;
@@ -362,11 +363,13 @@ impl Image {
                 let segments = self.segments.iter().filter(|segment| segment.file_size > 0);
                 let room = segments.map(|segment| segment.file_offset).filter(|offset| *offset > 0).min();
                 let room = self.first_section.min(room.unwrap_or(u64::MAX));
-                ensure!(
-                    end <= room,
-                    "no room for LC_CODE_SIGNATURE: the load commands end at {place:#x}, the first section starts at \
-                     {room:#x}"
-                );
+                if end > room {
+                    let text = format!(
+                        "no room for LC_CODE_SIGNATURE: the load commands end at {place:#x}, the first section starts \
+                         at {room:#x}"
+                    );
+                    return Err(anyhow!(text)).hint("link the file again with -headerpad 0x20");
+                }
                 self.header.resize(end as usize, 0);
                 self.change_commands(1);
                 place

@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use object::macho;
 
 use super::digest::sweep;
@@ -14,6 +14,7 @@ use super::layout::{Layout, Subject};
 use super::signature::Embedded;
 use super::source::{Sink, Source, Window};
 use super::{Signing, Style};
+use crate::error::Hint;
 
 /// `codesign` aligns all slices of a fat file to 16 KiB, whatever their pages are.
 const FAT_ALIGNMENT: u32 = 14;
@@ -61,10 +62,10 @@ impl Plan {
     pub(super) fn sign(source: &dyn Source, signing: &Signing, file_name: Option<&str>) -> Result<Self> {
         let images = images(source)?;
         let preserve = signing.style == Style::Preserve;
-        ensure!(
-            images.len() == 1 || signing.identifier.is_some() || preserve,
-            "a file with several slices has no default identifier: codesign would take that of its own host's slice"
-        );
+        if images.len() > 1 && signing.identifier.is_none() && !preserve {
+            let text = "a file with several slices has no default identifier: codesign would take its host's slice";
+            return Err(anyhow!(text)).hint("name one with --identifier");
+        }
         let signed = images.iter().any(|(_, image)| image.signature.is_some());
         ensure!(signed || !preserve, "it has no signature that could be preserved");
         // One slice for an old system and all get both CodeDirectories (Security `machorep.cpp`, `prepareForSigning`).

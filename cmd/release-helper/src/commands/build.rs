@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use crate::Verdict;
-use crate::build::{Artifact, Backend, cargo, nix};
+use crate::build::{self, Artifact, Backend};
 use crate::contract::Contract;
+use crate::error::hinted;
 use crate::interrupt::Scratch;
 use crate::output::{self, Table};
 use crate::toolchain::Toolchain;
@@ -33,19 +34,15 @@ pub struct Build {
 
 impl Build {
     pub fn run(&self) -> Result<Verdict> {
+        if self.record && self.backend == Backend::Auto {
+            return Err(hinted("a build record names what built the artifact", "say --backend nix or --backend cargo"));
+        }
         let root = source::root(self.root.as_deref())?;
         let contract = Contract::of_tree(&root)?;
         let platforms = contract.select(&self.platforms)?;
         files::create_dir(&self.out)?;
         let scratch = Scratch::new()?;
-        let artifacts = match self.backend {
-            Backend::Nix => nix::build(&platforms, &root, scratch.path(), &nix::Demands::default())?,
-            Backend::Cargo => {
-                let toolchain = Toolchain::of_tree(&root)?;
-                toolchain.ensure_targets(&platforms)?;
-                cargo::build(&toolchain, &contract, &platforms, &root, scratch.path(), &cargo::Surroundings::default())?
-            }
-        };
+        let artifacts = build::artifacts(self.backend, &contract, &platforms, &root, scratch.path())?;
         let mut table = Table::new(["platform", "size", "sha256"]);
         for artifact in &artifacts {
             files::write_executable(&self.out.join(&artifact.asset), &artifact.bytes)?;
@@ -64,10 +61,7 @@ impl Build {
         toolchain.ensure_targets(&contract.select(&platforms)?)?;
         let injected = version::statements(root)?.map(|statement| statement.path);
         let commit = source::commit_but_for(root, &injected)?;
-        let backend = match self.backend {
-            Backend::Cargo => "cargo",
-            Backend::Nix => "nix",
-        };
+        let backend = if self.backend == Backend::Nix { "nix" } else { "cargo" };
         for record in record::records(contract, &toolchain, root, commit.as_deref(), backend, artifacts)? {
             files::write(&self.out.join(record::name(&record.asset)), &record.to_bytes()?)?;
         }
