@@ -35,6 +35,15 @@ pub fn root(given: Option<&Path>) -> Result<PathBuf> {
         .to_owned())
 }
 
+/// The commit whose files, but for those at `injected`, are the ones of the checkout at `root`; none if there is no such.
+pub fn commit_but_for(root: &Path, injected: &[PathBuf]) -> Result<Option<String>> {
+    let changes = git(root).args(["status", "--porcelain", "-z", "--no-renames"]).read()?;
+    // An entry is two letters, a space and the name.
+    let names = changes.split(|&byte| byte == 0).filter_map(|entry| std::str::from_utf8(entry).ok()?.get(3..));
+    let is_injected = |name: &str| injected.contains(&root.join(name));
+    if names.into_iter().all(is_injected) { commit(root, "HEAD").map(Some) } else { Ok(None) }
+}
+
 /// Fails unless `root` is a git checkout without uncommitted changes.
 pub fn ensure_clean(root: &Path) -> Result<()> {
     let changes = git(root)

@@ -1,17 +1,17 @@
 //! `build`: the artifacts of the source tree, into a directory.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
 use crate::Verdict;
-use crate::build::{Backend, cargo, nix};
+use crate::build::{Artifact, Backend, cargo, nix};
 use crate::contract::Contract;
 use crate::error::hinted;
 use crate::interrupt::Scratch;
 use crate::output::{self, Table};
 use crate::toolchain::Toolchain;
-use crate::{files, source};
+use crate::{files, record, source, version};
 
 #[derive(clap::Args)]
 pub struct Build {
@@ -27,6 +27,9 @@ pub struct Build {
     /// Where to put the artifacts
     #[arg(long, value_name = "DIR", default_value = "dist")]
     out: PathBuf,
+    /// Write a build record beside each artifact: what it was made of
+    #[arg(long)]
+    record: bool,
     /// The source tree [default: the one around the current directory]
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
@@ -44,7 +47,8 @@ impl Build {
         }
         let toolchain = Toolchain::of_tree(&root);
         let fallback = if toolchain.is_ok() { Backend::Cargo } else { Backend::Nix };
-        let artifacts = match self.backend.unwrap_or(fallback) {
+        let backend = self.backend.unwrap_or(fallback);
+        let artifacts = match backend {
             Backend::Nix => {
                 let demands = nix::Demands { rebuild: self.rebuild, ..nix::Demands::default() };
                 nix::build(&platforms, &root, scratch.path(), &demands)?
@@ -60,7 +64,23 @@ impl Build {
             files::write_executable(&self.out.join(&artifact.asset), &artifact.bytes)?;
             table.row([artifact.platform.clone(), artifact.bytes.len().to_string(), artifact.sha256.clone()]);
         }
+        if self.record {
+            self.write_records(backend, &contract, &root, &artifacts)?;
+        }
         output::print(table)?;
         Ok(Verdict::Yes)
+    }
+
+    fn write_records(&self, backend: Backend, contract: &Contract, root: &Path, artifacts: &[Artifact]) -> Result<()> {
+        let toolchain = Toolchain::of_tree(root)?;
+        let platforms: Vec<String> = artifacts.iter().map(|artifact| artifact.platform.clone()).collect();
+        toolchain.ensure_targets(&contract.select(&platforms)?)?;
+        let injected = version::statements(root)?.map(|statement| statement.path);
+        let commit = source::commit_but_for(root, &injected)?;
+        let backend = if backend == Backend::Nix { "nix" } else { "cargo" };
+        for record in record::records(contract, &toolchain, root, commit.as_deref(), backend, artifacts)? {
+            files::write(&self.out.join(record::name(&record.asset)), &record.to_bytes()?)?;
+        }
+        Ok(())
     }
 }

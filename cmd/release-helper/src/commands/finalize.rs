@@ -18,9 +18,9 @@ pub struct Finalize {
     /// Digests recorded by the builders: what `upload` printed
     #[arg(long, value_name = "FILE", num_args = 1..)]
     records: Vec<PathBuf>,
-    /// Demand an attestation beside every artifact
+    /// Demand a build record and an attestation beside every artifact
     #[arg(long)]
-    attested: bool,
+    with_companions: bool,
     /// Do not mark it as the latest release
     #[arg(long)]
     not_latest: bool,
@@ -40,8 +40,8 @@ impl Finalize {
             records.merge(&Sums::read(path)?)?;
         }
         let mut expected = Expectation { latest: !self.not_latest, ..Expectation::of(&contract, records) };
-        if self.attested {
-            expected.names.extend(contract.attestations());
+        if self.with_companions {
+            expected.names.extend(contract.companions());
         }
         let finalized = releases::finalize(&client, self.release_id, &expected)?;
         let how = if finalized.published_now { "published" } else { "was published already, and is as it must be" };

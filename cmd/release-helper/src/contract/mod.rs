@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Hint;
-use crate::files;
+use crate::{files, record};
 
 /// The contract's file name, at the top of the repository.
 pub const FILE: &str = "release.toml";
@@ -183,9 +183,13 @@ impl Contract {
         Ok(self)
     }
 
-    /// The names of the attestations that a release made on GitHub has beside [`Contract::assets`].
-    pub fn attestations(&self) -> Vec<String> {
-        self.platforms().map(|platform| format!("{}{}", platform.asset, self.attestation_suffix)).collect()
+    /// The names of what a release made on GitHub has beside [`Contract::assets`]: a build record and an attestation
+    /// of each artifact.
+    pub fn companions(&self) -> Vec<String> {
+        let names = |platform: &Platform| {
+            [record::name(&platform.asset), format!("{}{}", platform.asset, self.attestation_suffix)]
+        };
+        self.platforms().flat_map(names).collect()
     }
 
     /// The platform whose asset is called `asset`.

@@ -35,9 +35,9 @@ pub struct Rules<'a> {
 pub type Check<'a> = Box<dyn Fn(&Path, &str) -> Result<()> + Sync + 'a>;
 
 impl Rules<'_> {
-    /// The contract's assets and attestations, except for the sums, which only `finalize` makes.
+    /// The contract's assets and their companions, except for the sums, which only `finalize` makes.
     pub fn of(contract: &Contract) -> Rules<'_> {
-        let names = contract.assets().into_iter().chain(contract.attestations());
+        let names = contract.assets().into_iter().chain(contract.companions());
         Rules {
             names: names.filter(|name| *name != contract.sums).collect(),
             check: Box::new(|path, tag| inspect(contract, path, tag)),
