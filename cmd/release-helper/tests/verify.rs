@@ -203,7 +203,9 @@ fn wrong_sums_are_believed_by_nobody() {
     let lie = digest::sha256(b"a lie");
     published.files.insert("SHA256SUMS".into(), text.replace(&true_digest, &lie).into_bytes());
     assert!(refusal(&published, "linux-amd64").contains(&lie));
-    refusal_of_all(&published);
+    assert_eq!(judge(&published).platforms.iter().filter(|row| row.verdict == Answer::Differs).count(), 1);
+    published.files.insert("SHA256SUMS".into(), b"not sums at all\n".to_vec());
+    assert!(refusal_of_all(&published).contains("SHA256SUMS cannot be read"));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::contract::Contract;
 use crate::interrupt::Scratch;
 use crate::output::{self, Table};
 use crate::toolchain::Toolchain;
-use crate::{files, source};
+use crate::{files, record, source};
 
 #[derive(clap::Args)]
 pub struct Build {
@@ -23,6 +23,9 @@ pub struct Build {
     /// Where to put the artifacts
     #[arg(long, value_name = "DIR", default_value = "dist")]
     out: PathBuf,
+    /// Write a build record beside each artifact, to be published, and what is particular to this machine, which is not
+    #[arg(long)]
+    record: bool,
     /// The source tree [default: the one around the current directory]
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
@@ -47,6 +50,20 @@ impl Build {
         for artifact in &artifacts {
             files::write_executable(&self.out.join(&artifact.asset), &artifact.bytes)?;
             table.row([artifact.platform.clone(), artifact.bytes.len().to_string(), artifact.sha256.clone()]);
+        }
+        if self.record {
+            let toolchain = Toolchain::of_tree(&root)?;
+            // The version is injected, not committed: it is the tag's, and the record states it by itself.
+            let commit = source::commit(&root, "HEAD")?;
+            let backend = match self.backend {
+                Backend::Nix => "nix",
+                Backend::Cargo => "cargo",
+            };
+            for record in record::records(&contract, &toolchain, &root, Some(&commit), backend, &artifacts)? {
+                files::write(&self.out.join(record::name(&record.asset)), &record.to_bytes()?)?;
+            }
+            let host = serde_json::to_vec_pretty(&record::host(&toolchain, backend)?)?;
+            files::write(&self.out.join("build-host.json"), &host)?;
         }
         output::print(table)?;
         Ok(Verdict::Yes)

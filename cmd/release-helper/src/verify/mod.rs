@@ -9,13 +9,13 @@ mod tree;
 use std::fmt;
 use std::path::PathBuf;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result};
 use serde::Serialize;
 
 use crate::artifact::{self, Comparison, Container};
 use crate::build::{Artifact, Backend, cargo, nix};
 use crate::contract::{Contract, Platform};
-use crate::error::hint_of;
+use crate::error::{hint_of, hinted};
 use crate::interrupt::Scratch;
 use crate::record::{self, Record};
 use crate::releases::Sums;
@@ -251,6 +251,8 @@ fn sums(contract: &Contract, published: &Published, faults: &mut Vec<String>) ->
     for (listed, sha256) in sums.iter() {
         match published.files.get(listed) {
             None => faults.push(format!("{name} lists {listed}, which is missing")),
+            // Told in the row of its platform.
+            Some(_) if contract.platform_of_asset(listed).is_some() => {}
             Some(bytes) if digest::sha256(bytes) != sha256 => {
                 faults.push(format!("{name} says {sha256} of {listed}, its bytes have {}", digest::sha256(bytes)));
             }
@@ -449,14 +451,30 @@ fn check_record(
     }
 }
 
-/// Fails unless there is room to work: the first thing to know before any download.
-pub fn ensure_git() -> Result<()> {
-    let outcome = crate::process::Call::new({
-        let mut git = std::process::Command::new("git");
-        git.arg("--version");
-        git
-    })
-    .outcome()?;
-    ensure!(outcome.status.success(), "git does not run");
+/// How much space a rebuild of all platforms takes at most, in bytes.
+const SPACE: u64 = 300 * 1024 * 1024;
+
+/// Fails, with advice, if this machine cannot verify at all: said before anything is downloaded.
+pub fn preflight(options: &Options) -> Result<()> {
+    let mut git = std::process::Command::new("git");
+    git.arg("--version");
+    crate::process::Call::new(git).hint("install git: the tagged sources come from a repository").read()?;
+    let place = std::env::temp_dir();
+    let space = rustix::fs::statvfs(&place).with_context(|| format!("cannot look at {}", place.display()))?;
+    let free = space.f_bavail.saturating_mul(space.f_frsize);
+    if free < SPACE {
+        return Err(hinted(
+            format_args!(
+                "{} has {} MB of free space, a rebuild takes up to {}",
+                place.display(),
+                free >> 20,
+                SPACE >> 20
+            ),
+            "make room there, or point TMPDIR at another directory",
+        ));
+    }
+    if let (Some(root), Some(Backend::Cargo)) = (&options.root, options.backend) {
+        Toolchain::of_tree(root)?;
+    }
     Ok(())
 }
