@@ -66,10 +66,25 @@ eachPlatform "contract" (
 
   inherit (release-helper) clippy tests;
 
+  clippy-dltest = craneLib.cargoClippy {
+    pname = contract.binary;
+    inherit (source) version;
+    src = source.dltest;
+    cargoLock = pkgs.writeText "Cargo.lock" source.dltestLock;
+    cargoVendorDir = null;
+    cargoArtifacts = null;
+    cargoExtraArgs = "--locked --config cmd/${contract.binary}/link.toml ${
+      lib.concatMapStringsSep " " (platform: "--target ${platform.target}") (
+        lib.attrValues contract.platforms
+      )
+    }";
+    cargoClippyExtraArgs = "-- --deny warnings";
+  };
+
   fmt = craneLib.cargoFmt {
     pname = contract.binary;
     inherit (source) version;
-    src = source.rust;
+    src = source.workspace;
   };
 
   nixfmt = check "nixfmt" [ pkgs.nixfmt ] ''

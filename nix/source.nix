@@ -32,7 +32,12 @@ in
     (root + "/Cargo.toml")
     (root + "/release.toml")
     (root + "/rust-toolchain.toml")
-    (lib.fileset.difference program (lib.fileset.maybeMissing (program + "/tests")))
+    (lib.fileset.difference program (
+      lib.fileset.unions [
+        (program + "/benches")
+        (program + "/tests")
+      ]
+    ))
   ];
   dltestLock = lock (name: name == binary);
 
@@ -50,10 +55,13 @@ in
     (program + "/Cargo.toml")
   ];
 
-  rust = tree [
+  workspace = tree [
+    (root + "/.cargo")
+    (root + "/Cargo.lock")
     (root + "/Cargo.toml")
-    (root + "/rustfmt.toml")
     (root + "/cmd")
+    (root + "/release.toml")
+    (root + "/rustfmt.toml")
   ];
 
   nix = tree [

@@ -32,7 +32,7 @@ fn main() {
         (machine, libc) => panic!("tsuku-dltest is not made for {machine} with {libc}"),
     };
     let stubs = match version {
-        Some(_) => vec![("libc.so.6", C.to_vec()), ("libdl.so.2", DL.to_vec())],
+        Some(_) => vec![("libc.so.6", [&C[..], &["dl_iterate_phdr"]].concat()), ("libdl.so.2", DL.to_vec())],
         None => vec![("libc.so", [&C[..], &DL].concat())],
     };
     // The functions of core come with unwind tables, which nothing here reads.
@@ -56,7 +56,7 @@ fn main() {
     }
 }
 
-/// A development build by the system's own linker (`cargo test`, `cargo build --workspace`): never a release.
+/// A development build by the system's own linker (`cargo build --workspace`): never a release.
 fn without_recipe() {
     let given = if variable("CARGO_CFG_TARGET_OS") == "macos" { "-lSystem" } else { "-nostartfiles -lc -ldl" };
     given.split_whitespace().for_each(argument);

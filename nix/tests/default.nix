@@ -140,6 +140,7 @@ let
           ++ map (name: "crane-equals-naersk-${name}") platforms
           ++ [
             "clippy"
+            "clippy-dltest"
             "fmt"
             "nixfmt"
             "tests"

@@ -174,7 +174,7 @@ impl Run<'_> {
         }
         let trials = tested.as_ref().map(|leg| leg.trials.join("<br>")).unwrap_or_default();
         let trials = trials.replace("this machine", &platform.runner);
-        self.told(job::TEST, tested.as_ref(), if trials.is_empty() { platform.runner.clone() } else { trials })
+        self.told(job::TEST, tested.as_ref(), if trials.is_empty() { "no trial reported".to_owned() } else { trials })
     }
 
     /// The sentences above the table.

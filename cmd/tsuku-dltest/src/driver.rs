@@ -30,6 +30,8 @@ enum Outcome {
 
 #[derive(Clone, Copy)]
 enum State {
+    /// A child that it shared with others did not say that it loads: it has to be asked alone.
+    Suspect,
     /// Until the deadline.
     Running,
     /// Killed by us, for a reason; not gone yet.
@@ -42,6 +44,10 @@ struct Library {
     path: &'static CStr,
     pid: i32,
     slot: u8,
+    /// In a child of its own.
+    alone: bool,
+    /// In a child that was killed and did not end.
+    lost: bool,
     state: State,
     /// Monotonic nanoseconds.
     deadline: u64,
@@ -58,6 +64,8 @@ struct Driver {
     /// One bit for each slot.
     free: u64,
     timeout: u32,
+    /// Libraries that a child may serve.
+    share: usize,
     lines: bool,
     all_loaded: bool,
     complete: bool,
@@ -79,7 +87,7 @@ pub(crate) fn run(options: Options, arguments: Arguments) -> i32 {
         Err(error) => return failure(sys::STDERR, "standard streams", error),
     };
     let jobs = options.jobs.unwrap_or_else(sys::processors);
-    let nothing = Library { path: c"", pid: 0, slot: 0, state: State::Running, deadline: 0 };
+    let nothing = Library { path: c"", pid: 0, slot: 0, alone: true, lost: false, state: State::Running, deadline: 0 };
     let mut driver = Driver {
         output: Output::new(streams.out),
         streams,
@@ -90,6 +98,7 @@ pub(crate) fn run(options: Options, arguments: Arguments) -> i32 {
         running: 0,
         free: u64::MAX,
         timeout: options.timeout.unwrap_or(TIMEOUT),
+        share: if options.shared { sys::SHARE } else { 1 },
         lines: options.lines,
         all_loaded: true,
         complete: true,
@@ -111,13 +120,7 @@ impl Driver {
         }
         let mut next = paths.next();
         while next.is_some() || self.reported < self.started {
-            while self.running < jobs
-                && self.started - self.reported < WINDOW
-                && let Some(path) = next
-                && self.start(path)
-            {
-                next = paths.next();
-            }
+            while self.running < jobs && self.start(&mut next, &mut paths) {}
             self.report();
             if self.running > 0 {
                 self.wait();
@@ -125,27 +128,52 @@ impl Driver {
         }
     }
 
-    /// Starts a child for `path`; false if that has to wait until another one has ended.
-    fn start(&mut self, path: &'static CStr) -> bool {
-        let slot = self.free.trailing_zeros() as usize;
-        let started = if slot < WINDOW {
-            self.slots.arm(slot);
-            sys::start(&self.slots, slot, path, &self.streams, self.timeout)
-        } else {
-            Err(Errno::AGAIN)
-        };
-        let (pid, state) = match started {
+    /// Starts a child for a suspect, or else for the next libraries; false if there is none, or it has to wait.
+    fn start(&mut self, next: &mut Option<&'static CStr>, paths: &mut impl Iterator<Item = &'static CStr>) -> bool {
+        let is_suspect = |number: &usize| matches!(self.libraries[number % WINDOW].state, State::Suspect);
+        if let Some(number) = (self.reported..self.started).find(is_suspect) {
+            return self.launch(number, 1);
+        }
+        let mut count = 0;
+        while count < self.share
+            && self.started + count - self.reported < WINDOW
+            && let Some(path) = *next
+        {
+            let slot = self.free.trailing_zeros() as u8;
+            if usize::from(slot) == WINDOW {
+                break;
+            }
+            self.free &= !(1 << slot);
+            self.libraries[(self.started + count) % WINDOW] =
+                Library { path, pid: 0, slot, alone: true, lost: false, state: State::Suspect, deadline: 0 };
+            *next = paths.next();
+            count += 1;
+        }
+        // Those that cannot begin now are suspects already, and begin alone.
+        let first = self.started;
+        self.started += count;
+        count > 0 && self.launch(first, count)
+    }
+
+    /// Starts one child for `count` libraries from number `first` on; false if that has to wait.
+    fn launch(&mut self, first: usize, count: usize) -> bool {
+        let mut work = [(0, c""); sys::SHARE];
+        for (number, work) in (first..first + count).zip(&mut work) {
+            let library = &self.libraries[number % WINDOW];
+            self.slots.arm(library.slot.into());
+            *work = (library.slot.into(), library.path);
+        }
+        let (pid, state) = match sys::start(&self.slots, &work[..count], &self.streams, self.timeout) {
             Ok(pid) => (pid, State::Running),
             Err(_) if self.running > 0 => return false,
             Err(error) => (0, State::Done(Outcome::NotStarted(error))),
         };
-        if pid != 0 {
-            self.running += 1;
-            self.free &= !(1 << slot);
-        }
+        self.running += u32::from(pid != 0);
         let deadline = sys::now() + u64::from(self.timeout) * MILLISECOND;
-        self.libraries[self.started % WINDOW] = Library { path, pid, slot: slot as u8, state, deadline };
-        self.started += 1;
+        for number in first..first + count {
+            let library = &mut self.libraries[number % WINDOW];
+            *library = Library { pid, alone: count == 1, state, deadline, ..*library };
+        }
         true
     }
 
@@ -154,27 +182,21 @@ impl Driver {
         let now = sys::now();
         let mut next = u64::MAX;
         for number in self.reported..self.started {
-            let library = &mut self.libraries[number % WINDOW];
-            if matches!(library.state, State::Done(_)) {
-                continue;
-            }
-            if library.deadline <= now {
-                match library.state {
-                    State::Killed(outcome) => {
-                        library.state = State::Done(outcome);
-                        self.running -= 1;
-                        // Its slot is not free again: the child may still write to it.
-                        library.pid = 0;
-                        continue;
-                    }
-                    _ => {
-                        sys::kill(library.pid);
-                        library.state = State::Killed(Outcome::TimedOut);
-                        library.deadline = now + PATIENCE;
-                    }
+            let library = self.libraries[number % WINDOW];
+            let late = library.deadline <= now;
+            match library.state {
+                State::Done(_) | State::Suspect => continue,
+                State::Running if late => {
+                    sys::kill(library.pid);
+                    self.change(library.pid, State::Killed(Outcome::TimedOut), now + PATIENCE);
                 }
+                State::Killed(_) if late => {
+                    self.settle(library.pid, Outcome::TimedOut, true);
+                    continue;
+                }
+                _ => {}
             }
-            next = next.min(library.deadline - now);
+            next = next.min(self.libraries[number % WINDOW].deadline - now);
         }
         if self.running == 0 {
             return;
@@ -188,24 +210,51 @@ impl Driver {
     }
 
     fn note(&mut self, pid: i32, ending: Ending) {
+        let mut all = self.reported..self.started;
         // Any other process is one that a library left behind and that came to us.
+        let state = all.find_map(|number| {
+            let library = &self.libraries[number % WINDOW];
+            (library.pid == pid).then_some(library.state)
+        });
+        match (state, ending) {
+            (Some(State::Running), Ending::Stopped(_)) => {
+                sys::kill(pid);
+                self.change(pid, State::Killed(Outcome::Ended(ending)), sys::now() + PATIENCE);
+            }
+            (Some(State::Running), _) => self.settle(pid, Outcome::Ended(ending), false),
+            (Some(State::Killed(_)), Ending::Stopped(_)) => {}
+            (Some(State::Killed(outcome)), _) => self.settle(pid, outcome, false),
+            _ => {}
+        }
+    }
+
+    /// Puts all libraries of a child into another state.
+    fn change(&mut self, pid: i32, state: State, deadline: u64) {
         for number in self.reported..self.started {
             let library = &mut self.libraries[number % WINDOW];
-            if library.pid != pid || matches!(library.state, State::Done(_)) {
+            if library.pid == pid {
+                *library = Library { state, deadline, ..*library };
+            }
+        }
+    }
+
+    /// Takes the results of a child that has ended, or that is `lost` because it does not.
+    fn settle(&mut self, pid: i32, outcome: Outcome, lost: bool) {
+        self.running -= 1;
+        for number in self.reported..self.started {
+            let slots = &self.slots;
+            let library = &mut self.libraries[number % WINDOW];
+            if library.pid != pid {
                 continue;
             }
-            library.state = match library.state {
-                State::Running if matches!(ending, Ending::Stopped(_)) => {
-                    sys::kill(pid);
-                    library.deadline = sys::now() + PATIENCE;
-                    State::Killed(Outcome::Ended(ending))
-                }
-                State::Killed(_) if matches!(ending, Ending::Stopped(_)) => return,
-                State::Killed(outcome) => State::Done(outcome),
-                _ => State::Done(Outcome::Ended(ending)),
+            library.pid = 0;
+            library.state = if library.alone || slots.phase(library.slot.into()) == Phase::Loaded {
+                State::Done(outcome)
+            } else {
+                State::Suspect
             };
-            self.running -= u32::from(matches!(library.state, State::Done(_)));
-            return;
+            // The slot of a lost child is not free again: it may still write to it.
+            library.lost = lost;
         }
     }
 
@@ -216,7 +265,7 @@ impl Driver {
             let library = self.libraries[self.reported % WINDOW];
             let State::Done(outcome) = library.state else { break };
             self.answer(&library, outcome);
-            if library.pid != 0 {
+            if !library.lost {
                 self.free |= 1 << library.slot;
             }
             self.reported += 1;

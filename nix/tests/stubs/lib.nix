@@ -35,7 +35,6 @@ rec {
   fileset = {
     toSource = { root, fileset }: fileset;
     unions = map toString;
-    difference = a: b: "${toString a} without ${toString b}";
-    maybeMissing = toString;
+    difference = whole: part: "${toString whole} without ${toString part}";
   };
 }

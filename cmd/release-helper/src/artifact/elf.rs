@@ -60,6 +60,7 @@ pub(super) struct Section {
 /// What PT_DYNAMIC says.
 #[derive(Default)]
 pub(super) struct Dynamic {
+    /// DT_NEEDED; other entries that have a library loaded stand behind the name.
     pub(super) needed: Vec<String>,
     pub(super) rpath: Option<String>,
     pub(super) runpath: Option<String>,
@@ -128,6 +129,11 @@ impl Elf {
             sections.push(Section { name, kind: header.sh_type(endian), offset, size });
         }
 
+        // Loaders disagree on which of several counts.
+        for kind in [elf::PT_DYNAMIC, elf::PT_INTERP] {
+            let count = segments.iter().filter(|segment| segment.kind == kind).count();
+            ensure!(count <= 1, "there are {count} segments {kind:?}");
+        }
         let dynamic = match program_headers.iter().find(|header| header.p_type(endian) == elf::PT_DYNAMIC) {
             Some(header) => {
                 let entries = header.dynamic(endian, bytes)?.unwrap_or_default();
@@ -316,8 +322,15 @@ impl<'a> Image<'a> {
             versions: Vec::new(),
             tables: Vec::new(),
         };
-        for (_, offset) in entries.iter().filter(|(tag, _)| *tag == elf::DT_NEEDED) {
-            dynamic.needed.push(name(*offset)?);
+        for (tag, offset) in &entries {
+            match *tag {
+                elf::DT_NEEDED => dynamic.needed.push(name(*offset)?),
+                // Rarer ways to have a library loaded.
+                elf::DT_AUXILIARY | elf::DT_FILTER | elf::DT_AUDIT | elf::DT_DEPAUDIT => {
+                    dynamic.needed.push(format!("{} ({tag:?})", name(*offset)?));
+                }
+                _ => {}
+            }
         }
         if let Some(address) = value(elf::DT_VERNEED) {
             let range = self.at(address).context("DT_VERNEED points outside of the file")?;

@@ -71,7 +71,8 @@ pub(super) struct Slice {
 impl Slice {
     /// Its bytes in the fat file `bytes`, from which it was read.
     pub(super) fn content<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
-        &bytes[self.range.start as usize..self.range.end as usize]
+        // An empty slice may lie anywhere, also beyond the end.
+        bytes.get(self.range.start as usize..self.range.end as usize).unwrap_or_default()
     }
 }
 

@@ -19,15 +19,13 @@ use crate::{files, output, source};
 pub struct Demands {
     /// Build everything twice, and fail unless both builds give the same bytes.
     pub rebuild: bool,
-    /// Take nothing from a binary cache (docs/nix.md says what that costs).
-    pub without_cache: bool,
     /// How long to wait before trying again, each time the network fails. Nix itself has tried five times by then.
     pub pauses: Vec<Duration>,
 }
 
 impl Default for Demands {
     fn default() -> Self {
-        Self { rebuild: false, without_cache: false, pauses: vec![Duration::from_secs(5), Duration::from_secs(20)] }
+        Self { rebuild: false, pauses: vec![Duration::from_secs(5), Duration::from_secs(20)] }
     }
 }
 
@@ -40,9 +38,9 @@ pub fn build(platforms: &[&Platform], tree: &Path, place: &Path, demands: &Deman
         source::copy_tracked(tree, &flake)?;
     }
     output::step(format_args!("nix build: {} of {}", platforms.len(), tree.display()));
-    let outputs = persistent(demands, || nix_build(platforms, &flake, demands, false))?;
+    let outputs = persistent(demands, || nix_build(platforms, &flake, false))?;
     if demands.rebuild {
-        persistent(demands, || nix_build(platforms, &flake, demands, true))?;
+        persistent(demands, || nix_build(platforms, &flake, true))?;
     }
     let artifact = |platform: &&Platform| {
         let candidates = || outputs.iter().map(|output| output.join("bin").join(&platform.asset));
@@ -62,7 +60,7 @@ struct Built {
 }
 
 /// Calls `nix build` and returns the store paths of the outputs.
-fn nix_build(platforms: &[&Platform], flake: &Path, demands: &Demands, again: bool) -> Result<Vec<PathBuf>, Failure> {
+fn nix_build(platforms: &[&Platform], flake: &Path, again: bool) -> Result<Vec<PathBuf>, Failure> {
     let mut command = Command::new("nix");
     // Nothing has to be switched on in the user's configuration; nor may an environment variable colour what Nix says.
     command.args(["--extra-experimental-features", "nix-command flakes", "build"]).env("NO_COLOR", "1");
@@ -70,18 +68,15 @@ fn nix_build(platforms: &[&Platform], flake: &Path, demands: &Demands, again: bo
     if again {
         command.arg("--rebuild");
     }
-    if demands.without_cache {
-        command.args(["--option", "substitute", "false"]);
-    }
     command.args(platforms.iter().map(|platform| format!("path:.#{}", platform.name)));
     let call = Call::new(command).hint("install Nix (https://nixos.org/download), or build with --backend cargo");
-    let outcome = call.outcome().map_err(Failure::Other)?;
+    let outcome = call.outcome()?;
     if !outcome.status.success() {
         return Err(Failure::of(&String::from_utf8_lossy(&outcome.stderr)));
     }
     let built: Result<Vec<Built>> =
         serde_json::from_slice(&outcome.stdout).context("nix build --json printed something else");
-    Ok(built.map_err(Failure::Other)?.into_iter().flat_map(|built| built.outputs.into_values()).collect())
+    Ok(built?.into_iter().flat_map(|built| built.outputs.into_values()).collect())
 }
 
 /// Does `work` again, after the demanded pauses, as long as it fails for want of a network.
@@ -106,6 +101,12 @@ enum Failure {
     Other(anyhow::Error),
 }
 
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Other(error)
+    }
+}
+
 /// What Nix said, and what that means.
 struct Told {
     reason: &'static Reason,
@@ -117,7 +118,8 @@ impl Failure {
     fn of(said: &str) -> Self {
         let reason = REASONS.iter().find(|reason| reason.says.iter().any(|part| said.contains(part)));
         let start = said.rfind("error:").unwrap_or(0);
-        Self::Told(Told { reason: reason.unwrap_or(&UNKNOWN), error: said[start..].trim().to_owned() })
+        let error = said[start..].trim().trim_end_matches("(use '--show-trace' to show detailed location information)");
+        Self::Told(Told { reason: reason.unwrap_or(&UNKNOWN), error: error.trim_end().to_owned() })
     }
 }
 

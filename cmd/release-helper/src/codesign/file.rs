@@ -10,31 +10,31 @@ use rustix::fs::XattrFlags;
 
 use super::plan::Plan;
 use super::report::Report;
-use super::source::{Comparison, FileSink, FileSource};
+use super::source::{Comparison, FileSink, FileSource, Sink};
 use super::{Signing, verify};
 use crate::error::Hint;
 use crate::files;
 
-/// What [`sign_file`] and [`unsign_file`] did, or with `dry_run` would have done.
+/// Whether [`sign_file`] and [`unsign_file`] had something to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// The file was already what it should be: nothing was written.
-    None,
-    /// The file was written; before, it had another size or another byte at this offset.
-    At(u64),
+pub enum Outcome {
+    /// The file is already what it should be.
+    Unchanged,
+    /// The file was changed, or would have been without `dry_run`.
+    Changed,
 }
 
 /// Signs the file at `input` and puts the result at `output`, which may be the same. A file at `output` is at any
 /// moment what it was or complete; its mode and extended attributes are those of `input`. With `dry_run` nothing
 /// is written.
-pub fn sign_file(input: &Path, output: &Path, signing: &Signing, dry_run: bool) -> Result<Change> {
+pub fn sign_file(input: &Path, output: &Path, signing: &Signing, dry_run: bool) -> Result<Outcome> {
     let name = input.file_name().map(|name| name.to_string_lossy().into_owned());
     rewrite(input, output, dry_run, |source| Plan::sign(source, signing, name.as_deref()))
         .with_context(|| format!("cannot sign {}", input.display()))
 }
 
 /// Removes the signatures of the file at `input` and puts the result at `output`, as [`sign_file`] does.
-pub fn unsign_file(input: &Path, output: &Path, dry_run: bool) -> Result<Change> {
+pub fn unsign_file(input: &Path, output: &Path, dry_run: bool) -> Result<Outcome> {
     rewrite(input, output, dry_run, |source| Plan::unsign(source))
         .with_context(|| format!("cannot remove the signature of {}", input.display()))
 }
@@ -72,33 +72,36 @@ fn rewrite(
     output: &Path,
     dry_run: bool,
     plan: impl FnOnce(&FileSource<'_>) -> Result<Plan>,
-) -> Result<Change> {
+) -> Result<Outcome> {
     let original = Input::open(input)?;
     let source = original.source();
     let plan = plan(&source)?;
-    let change = difference(&plan, &source)?;
+    let outcome = difference(&plan, &source)?;
     // A rename would replace a symbolic link, not what it points to.
     let output = fs::canonicalize(output).unwrap_or_else(|_| output.to_owned());
     let in_place = fs::metadata(&output)
         .is_ok_and(|existing| (existing.dev(), existing.ino()) == (original.metadata.dev(), original.metadata.ino()));
-    if !dry_run && (change != Change::None || !in_place) {
+    if !dry_run && (outcome != Outcome::Unchanged || !in_place) {
         write(&plan, &original, &output).hint(files::advice(&output))?;
     }
-    Ok(change)
+    Ok(outcome)
 }
 
-/// What the plan would change. It stops at the first difference, so it costs little unless there is none.
-fn difference(plan: &Plan, source: &FileSource<'_>) -> Result<Change> {
+/// Whether the plan would change anything. It stops at the first difference, so it costs little unless there is none.
+fn difference(plan: &Plan, source: &FileSource<'_>) -> Result<Outcome> {
     let comparison = Comparison::new(source);
     plan.write(source, &comparison)?;
-    let resized = (plan.size != source.size).then_some(plan.size.min(source.size));
-    Ok(comparison.difference().or(resized).map_or(Change::None, Change::At))
+    let same = plan.size == source.size && !comparison.is_settled();
+    Ok(if same { Outcome::Unchanged } else { Outcome::Changed })
 }
 
 fn write(plan: &Plan, original: &Input, output: &Path) -> Result<()> {
     let (temporary, _leftover) = files::temporary_beside(output)?;
     let file = temporary.as_file();
     let cloned = clone_into(&original.file, file);
+    if !cloned {
+        reserve(file, plan.size)?;
+    }
     file.set_len(plan.size)?;
     plan.write(&original.source(), &FileSink { file, cloned })?;
     keep_attributes(original, file).context("cannot keep the file's attributes")?;
@@ -117,6 +120,23 @@ fn clone_into(from: &File, to: &File) -> bool {
 #[cfg(not(target_os = "linux"))]
 fn clone_into(_: &File, _: &File) -> bool {
     false
+}
+
+/// Allocates the blocks of a file. A full disk is noticed before anything is written, and ext4 has nothing left to
+/// allocate and flush when the file is renamed over another, which takes as long as all the hashing. Like a linker's
+/// result, and unlike what `files::write` writes, the file reaches the disk when the system sees fit.
+#[cfg(target_os = "linux")]
+fn reserve(file: &File, size: u64) -> io::Result<()> {
+    match rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, size) {
+        Err(rustix::io::Errno::NOSPC) => Err(rustix::io::Errno::NOSPC.into()),
+        // Not every file system can.
+        _ => Ok(()),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn reserve(_: &File, _: u64) -> io::Result<()> {
+    Ok(())
 }
 
 /// Gives `to` the owner, the extended attributes and the mode of the original.

@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 
 use super::Style;
 use super::image::{Image, TOOL_LLD};
+use super::source::{Source, Window};
 
 /// Who would have written the signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,13 +58,13 @@ pub enum Linker {
 
 impl Style {
     /// The form of the signature that `image` gets; `existing` is the form of the one it has.
-    pub(super) fn form_for(self, image: &Image, existing: Option<Form>) -> Result<Form> {
+    pub(super) fn form_for(self, window: &Window<'_>, image: &Image, existing: Option<Form>) -> Result<Form> {
         let default = if image.has_large_pages() { PageSize::Large } else { PageSize::Small };
         Ok(match (self, existing) {
             (Self::Codesign(page_size), _) => Form::Codesign { page_size: page_size.unwrap_or(default) },
             (Self::Linker(Some(linker)), _) => Form::Linker(linker),
             (Self::Linker(None), Some(Form::Linker(linker))) => Form::Linker(linker),
-            (Self::Linker(None), _) => Form::Linker(Linker::of(image)),
+            (Self::Linker(None), _) => Form::Linker(Linker::of(window, image)?),
             (Self::Preserve, Some(form)) => form,
             (Self::Preserve, None) => bail!("its signature has no form that could be preserved"),
         })
@@ -91,17 +92,24 @@ impl Linker {
         Self::ALL.into_iter().find(|linker| linker.name() == name)
     }
 
-    /// The linker that made `image`, by its load commands.
-    pub(super) fn of(image: &Image) -> Self {
+    /// Who linked `image` or rewrote it last. The load commands name the linker; what `strip` and its like did
+    /// afterwards shows in the string table, which every tool writes in a way of its own.
+    fn of(window: &Window<'_>, image: &Image) -> Result<Self> {
         const FIRST_LD_PRIME: u32 = 1000 << 16;
-        match image.linker {
+        let strings = image.strings.clone().unwrap_or_default();
+        let size = strings.end.min(window.size()).saturating_sub(strings.start).min(4096);
+        let strings = window.read(strings.start.min(window.size()), size as usize)?;
+        Ok(match image.linker {
+            _ if strings.starts_with(&[0, 0]) => Self::Cctools,
+            _ if is_sorted_from_the_end(&strings) => Self::Lld,
             Some((TOOL_LLD, _)) => Self::Lld,
             Some((_, 0)) => Self::Ld0,
             Some((_, FIRST_LD_PRIME..)) => Self::LdPrime,
             Some(_) => Self::Ld64,
             None if image.built_by_go => Self::Go,
-            None => Self::Ld64,
-        }
+            // Dart's compiler names no tool.
+            None => Self::Lld,
+        })
     }
 
     /// The size in memory of a `__LINKEDIT` that has `file_size` bytes in the file and had `current` in memory.
@@ -114,6 +122,15 @@ impl Linker {
             _ => pages,
         }
     }
+}
+
+/// Whether the strings are sorted by their reversal, as LLVM's string tables are, so that one can end in another.
+fn is_sorted_from_the_end(table: &[u8]) -> bool {
+    let complete = &table[..table.iter().rposition(|byte| *byte == 0).unwrap_or(0)];
+    // The table starts with " \0", for symbols without name.
+    let strings: Vec<&[u8]> = complete.split(|byte| *byte == 0).skip(1).filter(|string| !string.is_empty()).collect();
+    // Fewer are sorted by chance.
+    strings.len() >= 4 && strings.is_sorted_by(|one, other| one.iter().rev().gt(other.iter().rev()))
 }
 
 impl fmt::Display for Form {

@@ -3,13 +3,14 @@
 
 use std::ops::Range;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use object::Endianness;
 use object::endian::{Endian, U32};
 use object::macho::{self, CpuSubtype, CpuType, FileType, LoadCommandType, Platform, Tool};
 use object::read::macho::{LoadCommandVariant, MachHeader, Section};
 
 use super::source::{Source, Window};
+use crate::error::Hint;
 
 /// More load commands than any real file has; what is below is held in memory.
 const MAX_COMMANDS: u32 = 1 << 20;
@@ -38,10 +39,10 @@ pub(super) struct Image {
     pub(super) info_plist: Option<Range<u64>>,
     /// The size of `__TEXT,__text`.
     pub(super) text_section_size: u64,
-    /// Whether there is a section `__go_buildinfo`.
+    /// Whether there is a section `__gopclntab`, which only Go writes.
     pub(super) built_by_go: bool,
-    /// Where the string table ends.
-    pub(super) strings_end: Option<u64>,
+    /// The string table.
+    pub(super) strings: Option<Range<u64>>,
     pub(super) uuid: Option<[u8; 16]>,
     /// The platform and its minimum version (`0x000a0b04` is 10.11.4).
     pub(super) target: Option<(Platform, u32)>,
@@ -144,7 +145,7 @@ impl Image {
             info_plist: None,
             text_section_size: 0,
             built_by_go: false,
-            strings_end: None,
+            strings: None,
             uuid: None,
             target: None,
             linker: None,
@@ -178,8 +179,8 @@ impl Image {
                     });
                 }
                 LoadCommandVariant::Symtab(table) => {
-                    image.strings_end =
-                        Some(u64::from(table.stroff.get(endian)) + u64::from(table.strsize.get(endian)));
+                    let start = u64::from(table.stroff.get(endian));
+                    image.strings = Some(start..start + u64::from(table.strsize.get(endian)));
                 }
                 LoadCommandVariant::Uuid(uuid) => image.uuid = Some(uuid.uuid),
                 LoadCommandVariant::VersionMin(minimum) => {
@@ -257,7 +258,7 @@ impl Image {
                 let end = offset.checked_add(size).filter(|end| *end <= self.size);
                 self.info_plist = Some(offset..end.context("section __info_plist reaches beyond the end")?);
             }
-            b"__go_buildinfo" => self.built_by_go = true,
+            b"__gopclntab" => self.built_by_go = true,
             _ => {}
         }
         Ok(())
@@ -362,11 +363,13 @@ impl Image {
                 let segments = self.segments.iter().filter(|segment| segment.file_size > 0);
                 let room = segments.map(|segment| segment.file_offset).filter(|offset| *offset > 0).min();
                 let room = self.first_section.min(room.unwrap_or(u64::MAX));
-                ensure!(
-                    end <= room,
-                    "no room for LC_CODE_SIGNATURE: the load commands end at {place:#x}, the first section starts at \
-                     {room:#x}"
-                );
+                if end > room {
+                    let text = format!(
+                        "no room for LC_CODE_SIGNATURE: the load commands end at {place:#x}, the first section starts \
+                         at {room:#x}"
+                    );
+                    return Err(anyhow!(text)).hint("link the file again with -headerpad 0x20");
+                }
                 self.header.resize(end as usize, 0);
                 self.change_commands(1);
                 place

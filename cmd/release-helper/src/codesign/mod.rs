@@ -19,7 +19,7 @@ mod verify;
 
 use anyhow::Result;
 
-pub use file::{Change, sign_file, unsign_file, verify_file};
+pub use file::{Outcome, sign_file, unsign_file, verify_file};
 pub use form::{Form, Linker, PageSize};
 pub use report::{Blob, CodeDirectory, ExecSegment, Report, Signature, Slice};
 

@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use object::macho;
 
 use super::digest::sweep;
@@ -14,6 +14,7 @@ use super::layout::{Layout, Subject};
 use super::signature::Embedded;
 use super::source::{Sink, Source, Window};
 use super::{Signing, Style};
+use crate::error::Hint;
 
 /// `codesign` aligns all slices of a fat file to 16 KiB, whatever their pages are.
 const FAT_ALIGNMENT: u32 = 14;
@@ -61,10 +62,10 @@ impl Plan {
     pub(super) fn sign(source: &dyn Source, signing: &Signing, file_name: Option<&str>) -> Result<Self> {
         let images = images(source)?;
         let preserve = signing.style == Style::Preserve;
-        ensure!(
-            images.len() == 1 || signing.identifier.is_some() || preserve,
-            "a file with several slices has no default identifier: codesign would take that of its own host's slice"
-        );
+        if images.len() > 1 && signing.identifier.is_none() && !preserve {
+            let text = "a file with several slices has no default identifier: codesign would take its host's slice";
+            return Err(anyhow!(text)).hint("name one with --identifier");
+        }
         let signed = images.iter().any(|(_, image)| image.signature.is_some());
         ensure!(signed || !preserve, "it has no signature that could be preserved");
         // One slice for an old system and all get both CodeDirectories (Security `machorep.cpp`, `prepareForSigning`).
@@ -219,8 +220,13 @@ fn sign_image(
     let (linkedit_start, linkedit_memory) = (linkedit.file_offset, linkedit.memory_size);
 
     let info_plist = info_plist(window, &image)?;
+    let header_end = image.header.len() as u64;
+    ensure!(
+        image.info_plist.as_ref().is_none_or(|range| header_end <= range.start && range.end <= start),
+        "section __info_plist overlaps the load commands or the signature"
+    );
     let existing = Embedded::recognize(window, &image);
-    let form = signing.style.form_for(&image, existing.as_ref().map(|existing| existing.form))?;
+    let form = signing.style.form_for(window, &image, existing.as_ref().map(|existing| existing.form))?;
     let existing = existing.filter(|_| signing.style == Style::Preserve);
     let identifier = match (&signing.identifier, &existing) {
         (Some(identifier), _) => identifier.clone(),
@@ -258,7 +264,7 @@ fn unsign_image(window: &Window<'_>, mut image: Image) -> Result<Part> {
     let Some(signature) = image.checked_signature()? else { return Ok(Part::unchanged(window, image)) };
     // The padding between the string table and the signature belongs to the signature (cctools `strip.c`).
     let padding = |end: &u64| (0..=12).contains(&signature.data_offset.wrapping_sub(*end));
-    let end = image.strings_end.filter(padding).unwrap_or(signature.data_offset);
+    let end = image.strings.as_ref().map(|strings| strings.end).filter(padding).unwrap_or(signature.data_offset);
     let linkedit = image.linkedit()?;
     let file_size = end.checked_sub(linkedit.file_offset).context("the string table is outside of __LINKEDIT")?;
     let memory_size = linkedit.memory_size;

@@ -164,7 +164,7 @@ impl<'a> Embedded<'a> {
                 .fixed
                 .iter()
                 .filter(|(offset, _)| *offset < layout.length)
-                .all(|(offset, bytes)| comparison.write_at(*offset, bytes).is_ok() && comparison.difference().is_none())
+                .all(|(offset, bytes)| comparison.write_at(*offset, bytes).is_ok() && !comparison.is_settled())
     }
 }
 

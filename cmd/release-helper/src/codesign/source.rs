@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Result, ensure};
@@ -150,31 +151,24 @@ impl Sink for FileSink<'_> {
 /// Compares a result with what is there instead of writing it.
 pub(super) struct Comparison<'a> {
     existing: &'a dyn Source,
-    difference: Mutex<Option<u64>>,
+    differs: AtomicBool,
 }
 
 impl<'a> Comparison<'a> {
     pub(super) fn new(existing: &'a dyn Source) -> Self {
-        Self { existing, difference: Mutex::new(None) }
-    }
-
-    /// The offset of a byte that differs.
-    pub(super) fn difference(&self) -> Option<u64> {
-        *self.difference.lock().unwrap_or_else(PoisonError::into_inner)
+        Self { existing, differs: AtomicBool::new(false) }
     }
 }
 
 impl Sink for Comparison<'_> {
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        let available = self.existing.size().saturating_sub(offset).min(bytes.len() as u64) as usize;
-        let mut existing = vec![0; available];
-        self.existing.read_at(offset, &mut existing)?;
-        let same = existing.iter().zip(bytes).take_while(|(one, other)| one == other).count();
-        if same < bytes.len() {
-            let mut difference = self.difference.lock().unwrap_or_else(PoisonError::into_inner);
-            let here = offset + same as u64;
-            *difference = Some(difference.map_or(here, |there| there.min(here)));
-        }
+        let end = offset.checked_add(bytes.len() as u64);
+        let same = end.is_some_and(|end| end <= self.existing.size()) && {
+            let mut existing = vec![0; bytes.len()];
+            self.existing.read_at(offset, &mut existing)?;
+            existing == bytes
+        };
+        self.differs.fetch_or(!same, Ordering::Relaxed);
         Ok(())
     }
 
@@ -183,6 +177,6 @@ impl Sink for Comparison<'_> {
     }
 
     fn is_settled(&self) -> bool {
-        self.difference().is_some()
+        self.differs.load(Ordering::Relaxed)
     }
 }

@@ -7,6 +7,7 @@ use anyhow::Result;
 use crate::Verdict;
 use crate::build::{Backend, cargo, nix};
 use crate::contract::Contract;
+use crate::error::hinted;
 use crate::interrupt::Scratch;
 use crate::output::{self, Table};
 use crate::toolchain::Toolchain;
@@ -17,9 +18,12 @@ pub struct Build {
     /// The platforms to build [default: all]
     #[arg(value_name = "PLATFORM")]
     platforms: Vec<String>,
-    /// What builds them
-    #[arg(long, value_enum, default_value = "cargo")]
-    backend: Backend,
+    /// What builds them [default: cargo, or nix where the toolchain is missing]
+    #[arg(long, value_enum)]
+    backend: Option<Backend>,
+    /// With --backend nix: let Nix build a second time and compare
+    #[arg(long)]
+    rebuild: bool,
     /// Where to put the artifacts
     #[arg(long, value_name = "DIR", default_value = "dist")]
     out: PathBuf,
@@ -38,10 +42,18 @@ impl Build {
         let platforms = contract.select(&self.platforms)?;
         files::create_dir(&self.out)?;
         let scratch = Scratch::new()?;
-        let artifacts = match self.backend {
-            Backend::Nix => nix::build(&platforms, &root, scratch.path(), &nix::Demands::default())?,
+        if self.rebuild && self.backend != Some(Backend::Nix) {
+            return Err(hinted("only Nix can rebuild and compare", "add --backend nix"));
+        }
+        let toolchain = Toolchain::of_tree(&root);
+        let fallback = if toolchain.is_ok() { Backend::Cargo } else { Backend::Nix };
+        let artifacts = match self.backend.unwrap_or(fallback) {
+            Backend::Nix => {
+                let demands = nix::Demands { rebuild: self.rebuild, ..nix::Demands::default() };
+                nix::build(&platforms, &root, scratch.path(), &demands)?
+            }
             Backend::Cargo => {
-                let toolchain = Toolchain::of_tree(&root)?;
+                let toolchain = toolchain?;
                 toolchain.ensure_targets(&platforms)?;
                 cargo::build(&toolchain, &contract, &platforms, &root, scratch.path(), &cargo::Surroundings::default())?
             }

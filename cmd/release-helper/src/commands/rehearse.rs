@@ -49,7 +49,11 @@ impl Rehearse {
             output::print(format_args!("\n{report}"))?;
         }
         if self.keep {
-            output::step(format_args!("\nthe release is at {} until you press Ctrl-C", server.page()));
+            output::step(format_args!(
+                "\nAPI={}\nthe release is at {} until you press Ctrl-C",
+                server.url(),
+                server.page()
+            ));
             server.wait();
         }
         Ok(Verdict::from_bool(report.holds()))

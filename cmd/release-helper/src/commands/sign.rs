@@ -6,8 +6,7 @@ use anyhow::{Result, ensure};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::Verdict;
-use crate::codesign::{self, Linker, PageSize, Signing, Style};
-use crate::error::Hint;
+use crate::codesign::{self, Linker, Outcome, PageSize, Signing, Style};
 use crate::output;
 
 #[derive(clap::Args)]
@@ -60,15 +59,14 @@ impl Sign {
         let mut verdict = Verdict::Yes;
         for file in &self.files {
             let output = self.output.as_ref().unwrap_or(file);
-            let change = codesign::sign_file(file, output, &signing, self.check_only)
-                .hint("nothing was written; `release-helper signature FILE` shows what a file has")?;
+            let outcome = codesign::sign_file(file, output, &signing, self.check_only)?;
             let (name, output) = (file.display(), output.display());
-            match change {
-                codesign::Change::At(offset) if self.check_only => {
+            match outcome {
+                Outcome::Changed if self.check_only => {
                     verdict = Verdict::No;
-                    output::step(format!("{name}: would change from byte {offset:#x} on"));
+                    output::step(format!("{name}: not signed so"));
                 }
-                codesign::Change::None if self.output.is_none() => output::step(format!("{name}: already signed so")),
+                Outcome::Unchanged if self.output.is_none() => output::step(format!("{name}: already signed so")),
                 _ => output::step(format!("{output}: signed")),
             }
         }

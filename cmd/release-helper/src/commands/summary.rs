@@ -30,7 +30,7 @@ pub struct LegArguments {
     #[arg(long, value_name = "FILE")]
     artifact: PathBuf,
     /// The workflow's `steps` context
-    #[arg(long, env = "STEPS", value_name = "JSON")]
+    #[arg(long, value_name = "JSON")]
     steps: String,
 }
 
@@ -40,14 +40,14 @@ pub struct RecordsArguments {
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// The workflow's `needs` context
-    #[arg(long, env = "NEEDS", value_name = "JSON")]
+    #[arg(long, value_name = "JSON")]
     needs: String,
 }
 
 #[derive(clap::Args)]
 pub struct ReleaseArguments {
     /// The workflow's `needs` context
-    #[arg(long, env = "NEEDS", value_name = "JSON")]
+    #[arg(long, value_name = "JSON")]
     needs: String,
 }
 
@@ -90,5 +90,5 @@ fn tell(markdown: &str) -> Result<()> {
 fn context<T: serde::de::DeserializeOwned>(name: &str, json: &str) -> Result<BTreeMap<String, T>> {
     serde_json::from_str(json)
         .with_context(|| format!("this is not a workflow's {name} context: {json:?}"))
-        .hint(format!("a step sets {}: ${{{{ toJSON({name}) }}}} in its env", name.to_uppercase()))
+        .hint(format!("a step has it as ${{{{ toJSON({name}) }}}} in its env"))
 }

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Result, ensure};
 
 use crate::Verdict;
-use crate::codesign::{self, Change};
-use crate::error::Hint;
+use crate::codesign::{self, Outcome};
 use crate::output;
 
 #[derive(clap::Args)]
@@ -32,15 +31,14 @@ impl Unsign {
         let mut verdict = Verdict::Yes;
         for file in &self.files {
             let output = self.output.as_ref().unwrap_or(file);
-            let change = codesign::unsign_file(file, output, self.check_only)
-                .hint("nothing was written; `release-helper signature FILE` shows what a file has")?;
-            match change {
-                Change::At(_) if self.check_only => {
+            let outcome = codesign::unsign_file(file, output, self.check_only)?;
+            match outcome {
+                Outcome::Changed if self.check_only => {
                     verdict = Verdict::No;
                     output::step(format!("{}: has a signature", file.display()));
                 }
-                Change::None => output::step(format!("{}: has no signature", file.display())),
-                Change::At(_) => output::step(format!("{}: signature removed", output.display())),
+                Outcome::Unchanged => output::step(format!("{}: has no signature", file.display())),
+                Outcome::Changed => output::step(format!("{}: signature removed", output.display())),
             }
         }
         Ok(verdict)

@@ -10,7 +10,7 @@ const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:70em;marg
 table{border-collapse:collapse;width:100%;margin:1em 0}td,th{padding:.3em .6em;border-bottom:1px solid #d1d9e0;text-align:left;vertical-align:top}\
 td.number{text-align:right}code{font:12px ui-monospace,monospace;word-break:break-all}.label{border-radius:1em;padding:.1em .6em;\
 font-size:12px;border:1px solid}.draft{color:#9a6700}.published{color:#1a7f37}.starter,.failed{color:#cf222e}pre{white-space:pre-wrap}\
-.log{font-size:13px}.log td{padding:.1em .6em}@media(prefers-color-scheme:dark){body{background:#0d1117;color:#e6edf3}a{color:#4493f8}td,th{border-color:#3d444d}}";
+.log{font-size:13px}.log td{padding:.1em .6em}.log td:first-child{white-space:nowrap}@media(prefers-color-scheme:dark){body{background:#0d1117;color:#e6edf3}a{color:#4493f8}td,th{border-color:#3d444d}}";
 
 /// A page is for the person who runs the server: unlike the API it shows drafts to everybody.
 pub(super) fn page(call: &Call<'_>) -> Response {
@@ -62,6 +62,9 @@ fn section(call: &Call<'_>, release: &Release) -> String {
             escape(asset.digest.as_deref().unwrap_or("–")),
             state = escape(&asset.state),
         );
+    }
+    if release.assets.is_empty() {
+        rows += "<tr><td colspan=4>none yet</td></tr>";
     }
     format!(
         "<h2 id=\"{id}\"><a href=\"/{repository}/releases/tag/{place}\">{title}</a>{labels}</h2>\

@@ -282,7 +282,12 @@ impl Rebuild {
         scratch: &Scratch,
     ) -> Result<Self> {
         let toolchain = Toolchain::of_tree(tree);
-        let backend = options.backend.unwrap_or(if toolchain.is_ok() { Backend::Cargo } else { Backend::Nix });
+        // The toolchain answers in seconds what Nix has to fetch first.
+        let backend = match options.backend {
+            Some(backend) if backend != Backend::Auto => backend,
+            _ if toolchain.is_ok() => Backend::Cargo,
+            _ => Backend::Nix,
+        };
         let host = format!("{} {}", std::env::consts::ARCH, std::env::consts::OS);
         let mut rebuild = Self {
             by: format!("nix on {host}"),
@@ -319,7 +324,7 @@ impl Rebuild {
                 rebuild.toolchain = Some(toolchain);
                 "cargo"
             }
-            Backend::Nix => {
+            Backend::Nix | Backend::Auto => {
                 output::step(format_args!("rebuilding {} artifacts with nix", platforms.len()));
                 for platform in platforms {
                     match nix::build(&[platform], tree, &place.join(&platform.name), &nix::Demands::default()) {

@@ -148,6 +148,19 @@ fn removing_a_signature_and_signing_again_gives_the_original_bytes() {
 }
 
 #[test]
+fn the_linker_is_recognised_even_when_its_signature_is_gone() {
+    for file in corpus() {
+        let bytes = file.read();
+        for (name, image, signature, signing) in images(&file, &bytes, &file.report) {
+            if signature.linker_signed {
+                let signing = Signing { style: Style::Linker(None), ..signing };
+                assert_same(&name, &sign(&unsign(image).unwrap(), &signing).unwrap(), image);
+            }
+        }
+    }
+}
+
+#[test]
 fn preserving_a_signature_gives_the_original_bytes_of_thin_and_fat_files() {
     for file in corpus() {
         let signatures = || file.report.slices.iter().filter_map(|slice| slice.signature.as_ref());
@@ -193,5 +206,23 @@ fn any_file_signed_as_codesign_does_holds_and_stays_the_same_when_signed_again()
             assert_eq!(slice.signature.as_ref().unwrap().form.as_deref(), Some("codesign"), "{}", file.name);
         }
         assert_same(&file.name, &sign(&signed, &signing).unwrap(), &signed);
+    }
+}
+
+#[test]
+fn a_single_bit_changed_in_a_large_file_is_found() {
+    for file in corpus() {
+        let mut bytes = file.read();
+        for slice in file.report.slices.iter().filter(|slice| slice.signature.is_some()) {
+            let limit = slice.signature.as_ref().unwrap().offset;
+            // The first and the last byte, and one somewhere between.
+            for place in [0, limit - 1, limit / 1000 * 618] {
+                let byte = (slice.offset + place) as usize;
+                bytes[byte] ^= 1 << (place % 8);
+                assert!(!verify(&bytes).unwrap().holds(), "{}: {place:#x}", file.name);
+                bytes[byte] ^= 1 << (place % 8);
+            }
+        }
+        assert_eq!(verify(&bytes).unwrap().holds(), file.report.holds());
     }
 }

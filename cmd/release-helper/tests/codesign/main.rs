@@ -1,8 +1,11 @@
 //! What `sign`, `unsign` and `signature` promise, on real Mach-O files.
 
 mod corpus;
+mod files;
+mod finds;
 mod forms;
 mod images;
+mod invariants;
 mod mutations;
 mod programs;
 mod refusals;

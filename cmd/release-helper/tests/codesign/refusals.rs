@@ -196,3 +196,18 @@ fn images_of_32_bits_are_held_to_their_address_space() {
     program.segments[1].1 = 0xffff_f000;
     assert!(refusal(&program.bytes(), &signing()).contains("no room in the address space"));
 }
+
+#[test]
+fn an_info_plist_inside_of_the_signature_is_refused() {
+    let mut bytes = image(|_| ());
+    let name = bytes.windows(7).position(|window| window == b"__text\0").unwrap();
+    bytes[name..name + 12].copy_from_slice(b"__info_plist");
+    let mut signed = sign(&bytes, &signing()).unwrap();
+    assert!(verify(&signed).unwrap().holds());
+    // struct section_64: sectname, segname, addr, size.
+    signed[name + 40..name + 48].copy_from_slice(&0x1000_u64.to_le_bytes());
+    assert_eq!(
+        refusal(&signed, &signing()),
+        "x86_64: section __info_plist overlaps the load commands or the signature"
+    );
+}

@@ -147,6 +147,10 @@ fn elf_dependencies() {
         // DT_DEBUG (21) means nothing to the loader of a program; DT_TEXTREL (22) does.
         let proper = fixtures::artifact(&platform);
         breaks_only("text relocations", &patched(&proper, dynamic_entry(&proper, 21), &[22]), &platform);
+        // DT_AUXILIARY with the name of the first library: another way to have one loaded.
+        let name = long(&proper, dynamic_entry(&proper, 1) + 8).to_le_bytes();
+        let auxiliary = [&0x7fff_fffdu64.to_le_bytes()[..], &name].concat();
+        breaks_only("needed", &patched(&proper, dynamic_entry(&proper, 21), &auxiliary), &platform);
         let packed = vec!["--pack-dyn-relocs=relr".to_owned()];
         breaks_only("packed relocations", &linked(&platform, |variant| variant.link = packed), &platform);
     }
@@ -191,9 +195,22 @@ fn elf_hardening() {
         let stack_header = program_headers(&proper, 0x6474_e551)[0];
         breaks_only("stack", &patched(&proper, stack_header, &[0; 4]), &platform);
         breaks_only("RELRO", &instead("-zrelro", "-znorelro"), &platform);
+        // A RELRO that ends before the dynamic section.
+        let relro = program_headers(&proper, 0x6474_e552)[0];
+        breaks_only("RELRO", &patched(&proper, relro + 40, &[8, 0, 0, 0, 0, 0, 0, 0]), &platform);
         breaks_only("bind now", &instead("-znow", "-zlazy"), &platform);
         let code = program_headers(&proper, 1).into_iter().find(|&at| word(&proper, at + 4) & 1 != 0).unwrap();
         breaks_only("writable code", &patched(&proper, code + 4, &[7]), &platform);
+    }
+}
+
+#[test]
+fn two_dynamic_sections_cannot_be_judged() {
+    for platform in platforms(&LINUX) {
+        let proper = fixtures::artifact(&platform);
+        let stack_header = program_headers(&proper, 0x6474_e551)[0];
+        let error = inspect(&patched(&proper, stack_header, &[2, 0, 0, 0]), &platform).unwrap_err();
+        assert!(format!("{error:#}").ends_with("there are 2 segments PT_DYNAMIC"), "{error:#}");
     }
 }
 
@@ -361,7 +378,7 @@ fn strings_of_a_build_machine() {
 fn strings_of_this_very_machine() {
     let contract = fixtures::contract();
     let here = Surroundings {
-        directories: vec!["/srv/ci/work".into(), "/lib".into(), "/".into(), "relative".into()],
+        directories: vec!["/srv/ci/work".into(), "/lib".into(), "/dev".into(), "/".into(), "relative".into()],
         names: vec!["somebody".into(), "jobs".into(), "root".into(), "tsuku".into(), "ci".into()],
     };
     for platform in platforms(&CONTENT) {
@@ -373,7 +390,7 @@ fn strings_of_this_very_machine() {
             assert!(!holds(trace), "{trace}");
         }
         // The name of a user may be a word that is rightly there.
-        for harmless in ["", "--jobs N", "steve.jobs", "/srv/ci", "the root of all"] {
+        for harmless in ["", "--jobs N", "steve.jobs", "/srv/ci", "the root of all", "/dev/null"] {
             assert!(holds(harmless), "{harmless}");
         }
     }

@@ -76,6 +76,8 @@ fn files() -> Vec<(String, Vec<u8>, Platform)> {
     let contract = fixtures::contract();
     let mut files: Vec<_> = contract
         .platforms()
+        // One of each: the machines and the C libraries make no difference to a parser.
+        .filter(|platform| !["linux-arm64", "linux-amd64-musl"].contains(&platform.name.as_str()))
         .filter(|platform| fixtures::has_target(platform))
         .map(|platform| (platform.asset.clone(), fixtures::artifact(platform), platform.clone()))
         .collect();
@@ -84,12 +86,10 @@ fn files() -> Vec<(String, Vec<u8>, Platform)> {
         let darwin = contract.platform("darwin-arm64").unwrap().clone();
         files.push(("fat".into(), fixtures::fat(&[&x86_64, &arm64]), darwin));
     }
-    // A library and a program as a distribution makes them: section headers, versions, notes, GNU tables.
-    for path in ["/lib/x86_64-linux-gnu/libz.so.1", "/bin/true"] {
-        match std::fs::read(path) {
-            Ok(bytes) => files.push((path.into(), bytes, contract.platform("linux-amd64").unwrap().clone())),
-            Err(error) => fixtures::skipped(&format!("{path}: {error}")),
-        }
+    // A program as a distribution makes it: section headers, versions, notes, GNU tables.
+    match std::fs::read("/bin/true") {
+        Ok(bytes) => files.push(("/bin/true".into(), bytes, contract.platform("linux-amd64").unwrap().clone())),
+        Err(error) => fixtures::skipped(&format!("/bin/true: {error}")),
     }
     files
 }
@@ -123,9 +123,8 @@ fn a_thousand_mutations_of_each_kind_are_judged_without_a_panic() {
 fn no_truncation_passes() {
     for (name, bytes, platform) in files().into_iter().filter(|(name, ..)| name.starts_with("tsuku-dltest-")) {
         // Every length of the small ones, some of the large ones, and everything close to either end.
-        let step = 1 + bytes.len() / 4000;
-        for length in
-            (0..bytes.len()).filter(|length| length % step == 0 || *length < 1024 || bytes.len() - length < 64)
+        let step = 1 + bytes.len() / 1000;
+        for length in (0..bytes.len()).filter(|length| length % step == 0 || *length < 512 || bytes.len() - length < 32)
         {
             let verdict = inspect(&bytes[..length], &platform);
             assert!(!verdict.is_ok_and(|inspection| inspection.holds()), "{name} cut to {length} bytes");
@@ -150,6 +149,17 @@ fn counts_and_lengths_in_a_hostile_file_cost_nothing() {
             artifact::compare(&bytes, &hostile);
         }
     }
+}
+
+#[test]
+fn an_empty_slice_beyond_the_end_of_a_fat_file_is_no_panic() {
+    // Found by fuzzing `compare`.
+    let mut fat = [0xcafe_babe_u32, 1, 0x0100_0007, 3, 0x4000, 0, 14].map(u32::to_be_bytes).concat();
+    fat.resize(64, 0);
+    let mut other = fat.clone();
+    other[63] = 1;
+    assert!(!artifact::compare(&fat, &other).same);
+    assert!(!artifact::compare(&fat, b"thin").same);
 }
 
 #[test]

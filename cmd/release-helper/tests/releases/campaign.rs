@@ -80,7 +80,7 @@ where
             if let Err(error) = &two {
                 tally.messages.push(shown(error));
             }
-            one.and_then(|_| two)
+            one.and(two)
         } else {
             work(&first)
         };

@@ -3,6 +3,7 @@
 
 mod campaign;
 mod clients;
+mod command;
 mod common;
 mod conformance;
 mod rerun;

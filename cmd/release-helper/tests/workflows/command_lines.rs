@@ -76,5 +76,8 @@ fn a_misspelt_option_or_subcommand_is_noticed() {
     assert!(parses("release-helper platforms", &Names::new()).is_ok());
     assert!(parses("release-helper platforms --jsn", &Names::new()).is_err());
     assert!(parses("release-helper platform", &Names::new()).is_err());
-    assert!(parses("release-helper version inject \"$TAG\"", &[("TAG".to_owned(), "1.2".to_owned())].into()).is_err());
+    let upload =
+        |id: &str| parses("release-helper upload --release-id \"$ID\" file", &[("ID".into(), id.into())].into());
+    assert!(upload("7").is_ok());
+    assert!(upload("").is_err());
 }

@@ -109,18 +109,22 @@ impl<'a> Parser<'a> {
         if !self.take("(") {
             return self.path(name);
         }
-        let argument = if self.take(")") { None } else { Some(self.or()?) };
-        if argument.is_some() && !self.take(")") {
-            return Err(format!("no ) before {:?}", self.rest));
+        let mut arguments = Vec::new();
+        while !self.take(")") {
+            if !arguments.is_empty() && !self.take(",") {
+                return Err(format!("no ) before {:?}", self.rest));
+            }
+            arguments.push(self.or()?);
         }
-        match (name, argument) {
-            ("always", None) => Ok(true.into()),
-            ("success", None) => Ok(self.scope.success.into()),
-            ("failure", None) => Ok((!self.scope.success).into()),
+        match (name, &arguments[..]) {
+            ("always", []) => Ok(true.into()),
+            ("success", []) => Ok(self.scope.success.into()),
+            ("failure", []) => Ok((!self.scope.success).into()),
             // Nobody cancels a run on this machine.
-            ("cancelled", None) => Ok(false.into()),
-            ("toJSON", Some(value)) => {
-                serde_json::to_string_pretty(&value).map(Value::from).map_err(|error| error.to_string())
+            ("cancelled", []) => Ok(false.into()),
+            ("endsWith", [text, end]) => Ok(shown(text).to_lowercase().ends_with(&shown(end).to_lowercase()).into()),
+            ("toJSON", [value]) => {
+                serde_json::to_string_pretty(value).map(Value::from).map_err(|error| error.to_string())
             }
             (name, _) => Err(format!("the function {name} is not known here")),
         }
@@ -171,6 +175,7 @@ mod tests {
         assert_eq!(shows("a ${{ github.ref_name }} b"), "a v1 b");
         assert_eq!(shows("${{ inputs.tag || github.ref_name }}"), "v1");
         assert_eq!(shows("${{ github.event_name == 'push' && github.ref_name != 'v1' }}"), "false");
+        assert_eq!(shows("${{ endsWith(github.event_name, 'SH') && !endsWith('a', 'b') }}"), "true");
         assert_eq!(shows("${{ toJSON(github.ref_name) }}"), "\"v1\"");
     }
 
@@ -185,7 +190,14 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_an_error() {
-        for text in ["${{ secrets.key }}", "${{ hashFiles('x') }}", "${{ github.ref_name", "${{ 'a }}", "${{ a b }}"] {
+        for text in [
+            "${{ secrets.key }}",
+            "${{ hashFiles('x') }}",
+            "${{ github.ref_name",
+            "${{ 'a }}",
+            "${{ a b }}",
+            "${{ toJSON('a' 'b') }}",
+        ] {
             assert!(scope(true).fill(text).is_err(), "{text}");
         }
     }

@@ -134,14 +134,14 @@ fn a_byte_that_no_inspection_covers_is_found_by_the_cross_check() {
 }
 
 #[test]
-fn a_byte_changed_in_the_draft_after_the_tests_stops_the_release() {
+fn an_asset_replaced_after_the_tests_stops_the_release() {
     let release = workflow("release.yml");
     let stage = Stage::new(&[TAG]);
     let mut run = Run::new(&release, Event::tag(TAG), &stage);
-    // Somebody with write access replaces an asset while the tests run.
+    // Somebody with write access replaces an asset when all tests have passed.
     run.mishap = Some(Mishap {
-        leg: "cross-check",
-        after: "Compare crane's with the draft's",
+        leg: "finalize-release",
+        after: "Collect what the builders recorded",
         what: |stage, _| replace_an_asset(stage),
     });
     run.all();

@@ -287,10 +287,10 @@ impl Running<'_> {
             .iter()
             .map(|(name, value)| Ok((name.clone(), self.scope.fill(value.as_str().unwrap_or_default())?)))
             .collect::<Result<_, String>>()?;
-        let system = self.scope.contexts["runner"]["os"].as_str().unwrap_or_default();
+        let platform = self.scope.contexts["matrix"]["platform"].as_str().unwrap_or_default();
         let command = match (&step.uses, &step.run) {
             (Some(uses), None) => stand_ins::action(uses, &with)?,
-            (None, Some(run)) => stand_ins::command(run, system).unwrap_or(run).to_owned(),
+            (None, Some(run)) => stand_ins::command(run, platform).unwrap_or_else(|| run.clone()),
             _ => return Err(format!("{}: a step either uses or runs something", step.name)),
         };
         let outcome = self.shell(step.id.as_deref(), &command, &environment);

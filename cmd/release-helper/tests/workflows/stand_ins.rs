@@ -7,9 +7,10 @@
 //! | `install-helper.sh` | the helper that cargo built for this test |
 //! | `cachix/install-nix-action`, `nix build` | `nix` in this directory's list of programs: cargo builds instead |
 //! | `actions/attest`, `gh attestation verify` | a file with the digest, and a program that compares it |
-//! | `docker run IMAGE` | the artifact on this machine's own root |
+//! | `docker run IMAGE` | the artifact on this machine, under qemu where it is for another |
 //! | `codesign --verify` | the helper's own verification |
-//! | what needs a Mac, or a machine without Nix | left out, and said so in the log |
+//! | the protocol suite | left out: it has a run of its own |
+//! | what needs a Mac, a machine without Nix, a loader that is not installed | left out, and said so in the log |
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -35,10 +36,23 @@ const PROGRAMS: [(&str, &str); 3] = [
     ),
     (
         "docker",
-        "while [[ $1 != --volume ]]; do shift; done\n\
-         artifact=${2%%:*}\n\
-         shift 3\n\
-         exec \"$artifact\" \"${@:2}\"",
+        r#"[[ $1 == run ]] || exit 0
+while [[ $1 != --volume ]]; do shift; done
+artifact=${2%%:*}
+shift 4 # the option, its value, the image, the program's path in it
+start=()
+library=
+case $artifact in
+  *-linux-amd64-musl) library=/lib/ld-musl-x86_64.so.1 ;;
+  *-linux-arm64)
+    library=/usr/aarch64-linux-gnu/lib/libm.so.6
+    start=(qemu-aarch64 -L /usr/aarch64-linux-gnu -E "LD_LIBRARY_PATH=$TMPDIR")
+    ;;
+esac
+# The image's libz.so.1 is whatever library of that platform there is.
+[[ -z $library ]] || ln -sf "$library" "$TMPDIR/libz.so.1"
+[[ $library == /usr/* ]] || export LD_LIBRARY_PATH=$TMPDIR
+exec "${start[@]}" "$artifact" "$@""#,
     ),
 ];
 
@@ -129,18 +143,29 @@ pub fn action(uses: &str, with: &Names) -> Result<String, String> {
     })
 }
 
-/// The command that stands in for another one on a runner with that operating system, if any.
-pub fn command(run: &str, system: &str) -> Option<&'static str> {
-    let needs_its_system = run.starts_with("release-helper exercise") || run.starts_with("cargo test");
-    if run == ".github/scripts/install-helper.sh" {
-        Some("echo \"$STAGE/helper\" >>\"$GITHUB_PATH\"")
-    } else if needs_its_system && system == "macOS" && !cfg!(target_os = "macos") {
-        Some("echo 'left out: this machine is no Mac'")
-    } else if run == "test ! -e /nix" {
-        Some("echo 'left out: this machine may have Nix'")
-    } else {
-        None
+/// The command that stands in for another one of a leg for `platform`, if any.
+pub fn command(run: &str, platform: &str) -> Option<String> {
+    let left_out = |reason: &str| Some(format!("echo 'left out here: {reason}'"));
+    match run {
+        ".github/scripts/install-helper.sh" => Some("echo \"$STAGE/helper\" >>\"$GITHUB_PATH\"".to_owned()),
+        "test ! -e /nix" => left_out("this machine may have Nix"),
+        ".github/scripts/install-musl.sh" => left_out("nothing is installed on this machine"),
+        _ if run.starts_with("cargo test") => left_out("the protocol suite has a run of its own"),
+        _ if run.starts_with("release-helper exercise") => left_out(missing(platform)?),
+        _ => None,
     }
+}
+
+/// What this machine lacks to run the artifact of `platform`, if anything.
+fn missing(platform: &str) -> Option<&'static str> {
+    let needed = match platform {
+        "linux-amd64" => "/lib64/ld-linux-x86-64.so.2",
+        "linux-amd64-musl" => "/lib/ld-musl-x86_64.so.1",
+        "linux-arm64" => "/usr/aarch64-linux-gnu/lib/ld-linux-aarch64.so.1",
+        "linux-arm64-musl" => "/lib/ld-musl-aarch64.so.1",
+        _ => "a Mac",
+    };
+    (!Path::new(needed).exists()).then_some(needed)
 }
 
 fn git(repository: &Path, arguments: &[&str]) {

@@ -312,8 +312,9 @@ pub(crate) fn take_over() -> Result<Streams, Errno> {
     Ok(streams)
 }
 
-/// Starts a child that loads `path` and reports in `slot`; its process.
-pub(crate) fn start(_: &Slots, slot: usize, path: &CStr, _: &Streams, timeout: u32) -> Result<i32, Errno> {
+/// Starts a child that loads the one library of `work` and reports in its slot; its process.
+pub(crate) fn start(_: &Slots, work: &[(usize, &CStr)], _: &Streams, timeout: u32) -> Result<i32, Errno> {
+    let &[(slot, path)] = work else { return Err(Errno(22)) };
     let mut program = [0 as c_char; 4096];
     let mut size = size_of_val(&program) as u32;
     let (mut actions, mut attributes): (Opaque, Opaque) = (ptr::null_mut(), ptr::null_mut());

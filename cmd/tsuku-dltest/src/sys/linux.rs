@@ -183,15 +183,19 @@ pub(crate) fn take_over() -> Result<Streams, Errno> {
         // What a library leaves behind comes to us, and we end it. Older kernels than 3.4 lack this.
         let _ = syscall!(PRCTL, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     }
+    offer_to_the_oom_killer();
     Ok(streams)
 }
 
-/// Starts a child that loads `path` and reports in `slot`; its process.
-pub(crate) fn start(slots: &Slots, slot: usize, path: &CStr, streams: &Streams, _timeout: u32) -> Result<i32, Errno> {
+/// A slot and the library whose result it takes.
+type Work<'a> = (usize, &'a CStr);
+
+/// Starts a child that loads the libraries of `work` and reports in their slots; its process.
+pub(crate) fn start(slots: &Slots, work: &[Work<'_>], streams: &Streams, _timeout: u32) -> Result<i32, Errno> {
     // SAFETY: this process has one thread, so the child may do what it likes.
     let pid = unsafe { fork() };
     if pid == 0 {
-        child(slots, slot, path, streams);
+        child(slots, work, streams);
     }
     if pid < 0 {
         return Err(Errno::AGAIN);
@@ -202,7 +206,7 @@ pub(crate) fn start(slots: &Slots, slot: usize, path: &CStr, streams: &Streams, 
     Ok(pid)
 }
 
-fn child(slots: &Slots, slot: usize, path: &CStr, streams: &Streams) -> ! {
+fn child(slots: &Slots, work: &[Work<'_>], streams: &Streams) -> ! {
     // SAFETY: numbers, and the mask as the kernel once gave it.
     unsafe {
         // A group of its own, to be killed as one; and if the driver is killed, so is this.
@@ -216,12 +220,29 @@ fn child(slots: &Slots, slot: usize, path: &CStr, streams: &Streams) -> ! {
     // No descendant may hold the caller's pipes open.
     close(streams.out);
     close(streams.err);
-    offer_to_the_oom_killer();
-    loader::load(path, &mut slots.only(slot));
+    match *work {
+        [(slot, path)] => loader::load(path, &mut slots.only(slot)),
+        _ => serve(slots, work),
+    }
     exit(0)
 }
 
-/// If memory runs out, a library that eats it shall die, not its driver or the caller.
+/// Loads one library after the other, as long as each leaves as many behind as it found.
+#[cfg(target_env = "gnu")]
+fn serve(slots: &Slots, work: &[Work<'_>]) {
+    let found = super::loaded_objects();
+    for &(slot, path) in work {
+        loader::load(path, &mut slots.slot(slot));
+        if super::loaded_objects() != found {
+            return;
+        }
+    }
+}
+#[cfg(not(target_env = "gnu"))]
+fn serve(_: &Slots, _: &[Work<'_>]) {}
+
+/// If memory runs out, a library that eats it shall die, not the caller. The children inherit this; the driver is not in
+/// danger, for of processes that are offered alike the kernel takes the largest.
 fn offer_to_the_oom_killer() {
     if let Ok(fd) = open(c"/proc/self/oom_score_adj", O_WRONLY) {
         let _ = write(fd, b"1000");
@@ -249,8 +270,9 @@ pub(crate) fn next_ending() -> Option<(i32, Ending)> {
         return None;
     }
     // As long as it is not reaped, nobody else can have its number.
-    kill(pid);
+    kill_group(pid);
     if code == CLD_STOPPED {
+        kill(pid);
         return Some((pid, Ending::Stopped(status as u8)));
     }
     // SAFETY: no status is asked for.
@@ -258,13 +280,16 @@ pub(crate) fn next_ending() -> Option<(i32, Ending)> {
     Some((pid, if code == CLD_EXITED { Ending::Exit(status as u8) } else { Ending::Signal(status as u8) }))
 }
 
+fn kill_group(pid: i32) {
+    // SAFETY: takes no pointer.
+    let _ = unsafe { syscall!(KILL, -(pid as isize), SIGKILL) };
+}
+
 /// Kills a child of ours and its group.
 pub(crate) fn kill(pid: i32) {
-    // SAFETY: take no pointer.
-    unsafe {
-        let _ = syscall!(KILL, -(pid as isize), SIGKILL);
-        let _ = syscall!(KILL, pid, SIGKILL);
-    }
+    kill_group(pid);
+    // SAFETY: takes no pointer.
+    let _ = unsafe { syscall!(KILL, pid, SIGKILL) };
 }
 
 /// Ends every process that a library left behind.

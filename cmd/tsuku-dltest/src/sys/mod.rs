@@ -36,6 +36,10 @@ pub(crate) use platform::{
 pub(crate) use signals::signal_name;
 pub(crate) use slots::{Phase, Slot, Slots};
 
+/// How many libraries a child may serve if it is shared. Only glibc unloads what it has loaded, so that the next library
+/// finds the process as it was.
+pub(crate) const SHARE: usize = if cfg!(target_env = "gnu") { 16 } else { 1 };
+
 /// Standard error, until [`take_over`] has moved it.
 pub(crate) const STDERR: i32 = 2;
 
@@ -162,6 +166,26 @@ impl Library {
         // SAFETY: the handle comes from dlopen and is used up here.
         unsafe { dlclose(self.0) == 0 }
     }
+}
+
+/// How many objects the loader has in this process.
+#[cfg(target_env = "gnu")]
+fn loaded_objects() -> usize {
+    unsafe extern "C" {
+        fn dl_iterate_phdr(
+            each: unsafe extern "C" fn(*const c_void, usize, *mut usize) -> c_int,
+            count: *mut usize,
+        ) -> c_int;
+    }
+    unsafe extern "C" fn count(_: *const c_void, _: usize, count: *mut usize) -> c_int {
+        // SAFETY: the pointer given below.
+        unsafe { *count += 1 };
+        0
+    }
+    let mut objects = 0;
+    // SAFETY: the callback is of the right type and gets the pointer that it takes.
+    unsafe { dl_iterate_phdr(count, &raw mut objects) };
+    objects
 }
 
 /// Takes the loader's last error message and, if `wanted`, puts it into `slot`.

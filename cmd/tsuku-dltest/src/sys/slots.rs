@@ -88,6 +88,12 @@ impl Slots {
         let (before, end) = (slot * SIZE, Self::COUNT * SIZE);
         platform::unmap(self.base, before);
         platform::unmap(self.base.wrapping_add(before + SIZE), end - before - SIZE);
+        self.slot(slot)
+    }
+
+    #[cfg(target_os = "linux")]
+    /// The child's side of a slot.
+    pub(super) fn slot(&self, slot: usize) -> Slot {
         Slot { header: ptr::from_ref(self.header(slot)), key: self.key }
     }
 }

@@ -71,9 +71,12 @@ fn batch(world: &World, paths: &[PathBuf]) -> Option<Vec<(String, Option<String>
 }
 
 fn a_stock_client_gets_the_answers_of_a_naive_loader(world: &World) -> Result<(), String> {
+    if !world.runner.is_empty() {
+        return Err("qemu-user is too slow for the client's five seconds".to_owned());
+    }
     let directory = world.empty_directory("stock");
     let healthy = world.library(&directory, "healthy");
-    if world.is_musl() || !world.runner.is_empty() {
+    if world.is_musl() {
         // No naive loader can be started here: a std program of this platform is not at hand.
         let answers = batch(world, &vec![healthy; BATCH]).expect("an answer comes in time");
         return if answers.iter().all(|(_, error)| error.is_none()) { Ok(()) } else { panic!("{answers:?}") };

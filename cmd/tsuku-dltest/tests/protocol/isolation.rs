@@ -15,8 +15,10 @@ pub(crate) const TESTS: &[Test] = &[
     ("hanging_costs_one_answer", hanging_costs_one_answer),
     ("loading_and_unloading_are_told_apart", loading_and_unloading_are_told_apart),
     ("what_does_not_stop_loading_is_no_failure", what_does_not_stop_loading_is_no_failure),
+    ("a_thread_that_is_unloaded_hurts_its_library_alone", a_thread_that_is_unloaded_hurts_its_library_alone),
     ("a_library_finds_the_callers_signals_and_no_streams", a_library_finds_the_callers_signals_and_no_streams),
     ("a_verdict_depends_on_its_library_alone", a_verdict_depends_on_its_library_alone),
+    ("sharing_a_process_changes_no_answer", sharing_a_process_changes_no_answer),
     ("an_overwritten_result_is_not_believed", an_overwritten_result_is_not_believed),
     ("a_library_that_eats_memory_dies_alone", a_library_that_eats_memory_dies_alone),
     ("no_process_remains", no_process_remains),
@@ -161,6 +163,13 @@ fn what_does_not_stop_loading_is_no_failure(world: &World) -> Result<(), String>
     Ok(())
 }
 
+fn a_thread_that_is_unloaded_hurts_its_library_alone(world: &World) -> Result<(), String> {
+    // Its code goes while it runs; whether it notices before the process ends is chance.
+    let error = among_healthy(world, "threads", &["threads-of-its-own".to_owned()]).remove(0);
+    assert!(matches!(error.as_deref(), None | Some("killed by SIGSEGV while unloading")), "{error:?}");
+    Ok(())
+}
+
 fn a_library_finds_the_callers_signals_and_no_streams(world: &World) -> Result<(), String> {
     expect(world, "inheritance", &[("check-streams", None), ("check-signals", None), ("read-input", None)]);
     Ok(())
@@ -185,6 +194,36 @@ fn a_verdict_depends_on_its_library_alone(world: &World) -> Result<(), String> {
         assert!(errors[0].is_none() && errors[2].is_none(), "{errors:?}");
         assert!(errors[1].as_ref().is_some_and(|error| error.contains("libneeded.so")), "{errors:?}");
         assert_eq!(errors[1], errors[3]);
+    }
+    Ok(())
+}
+
+fn sharing_a_process_changes_no_answer(world: &World) -> Result<(), String> {
+    let directory = world.empty_directory("sharing");
+    let mut paths: Vec<PathBuf> = vec!["/nowhere/libnone.so".into(), "".into()];
+    for behaviour in [
+        "healthy",
+        "segfault",
+        "exit-0",
+        "loop",
+        "orphan",
+        "close-all",
+        "print",
+        "load-more",
+        "threads",
+        "raise-15",
+        "unload-abort",
+        "overwrite-environment",
+    ] {
+        paths.push(world.library(&directory, behaviour));
+        paths.push(directory.join("healthy.so"));
+    }
+    let options = ["--timeout-ms", world.timeout()].map(PathBuf::from);
+    let strict = world.run(options.iter().chain(&paths));
+    for jobs in ["1", "3"] {
+        let shared = ["--isolation", "shared", "--jobs", jobs].map(PathBuf::from);
+        let shared = world.run(options.iter().chain(&shared).chain(&paths));
+        assert_eq!((shared.stdout, shared.status), (strict.stdout.clone(), strict.status));
     }
     Ok(())
 }

@@ -44,15 +44,18 @@ fn main() {
     let worlds = if arguments.list { world::all() } else { world::built() };
     let mut trials = Vec::new();
     for world in worlds {
-        let world = Arc::new(world);
+        let world = match world {
+            Ok(world) => Arc::new(world),
+            Err((platform, reason)) => {
+                let ignored = move || Ok(Completion::ignored_with(reason));
+                trials.push(Trial::ignorable_test(format!("{platform}::all_{}_tests", tests.len()), ignored));
+                continue;
+            }
+        };
         for &(name, test) in &tests {
-            let world = Arc::clone(&world);
-            let platform = world.as_ref().as_ref().map_or_else(|(platform, _)| *platform, |world| world.platform);
-            trials.push(Trial::ignorable_test(format!("{platform}::{name}"), move || {
-                let result = match world.as_ref() {
-                    Ok(world) => world.cannot(name).map_or_else(|| test(world), |reason| Err(reason.to_owned())),
-                    Err((_, reason)) => Err(reason.clone()),
-                };
+            let here = Arc::clone(&world);
+            trials.push(Trial::ignorable_test(format!("{}::{name}", world.platform), move || {
+                let result = here.cannot(name).map_or_else(|| test(&here), |reason| Err(reason.to_owned()));
                 Ok(result.map_or_else(Completion::ignored_with, |()| Completion::Completed))
             }));
         }

@@ -31,9 +31,11 @@ unsafe extern "C" {
     fn setrlimit(resource: c_int, limit: *const [u64; 2]) -> c_int;
     fn signal(signal: c_int, handler: *const c_void) -> *const c_void;
     fn sigprocmask(how: c_int, new: *const [u64; 16], old: *mut [u64; 16]) -> c_int;
-    fn pthread_create(thread: *mut usize, a: *const c_void, f: extern "C" fn(*mut c_void), b: *mut c_void) -> c_int;
+    fn pthread_create(thread: *mut usize, a: *const c_void, f: unsafe extern "C" fn(*mut c_void), b: *mut c_void) -> c_int;
+    fn pause(_: *mut c_void);
     fn malloc(size: usize) -> *mut u8;
     fn setenv(name: *const c_char, value: *const c_char, overwrite: c_int) -> c_int;
+    #[cfg(target_os = "linux")]
     fn clearenv() -> c_int;
 }
 
@@ -111,8 +113,12 @@ unsafe fn misbehave(name: &[u8], path: &CStr) {
             }
             b"threads" => (0..8).for_each(|_| {
                 let mut thread = 0;
-                pthread_create(&raw mut thread, ptr::null(), forever, ptr::null_mut());
+                pthread_create(&raw mut thread, ptr::null(), pause, ptr::null_mut());
             }),
+            b"threads-of-its-own" => {
+                let mut thread = 0;
+                pthread_create(&raw mut thread, ptr::null(), forever, ptr::null_mut());
+            }
             b"load-more" => {
                 // Without its directory, the library is found by nobody; with it, it stays loaded.
                 let mut buffer = [0_u8; 4096];
@@ -127,9 +133,8 @@ unsafe fn misbehave(name: &[u8], path: &CStr) {
             b"overwrite-environment" => {
                 setenv(c"LD_LIBRARY_PATH".as_ptr(), c"/nowhere".as_ptr(), 1);
                 setenv(c"PATH".as_ptr(), c"".as_ptr(), 1);
-                if cfg!(target_os = "linux") {
-                    clearenv();
-                }
+                #[cfg(target_os = "linux")]
+                clearenv();
             }
             b"read-input" => {
                 let mut byte = 0;

@@ -212,6 +212,9 @@ pub(crate) fn compile(target: &str, arguments: &[&str], source: &str, result: &P
     if target.contains("linux") {
         rustc.args(["-Clinker=rust-lld", "-Clinker-flavor=ld.lld"]);
     }
+    if target.contains("apple") {
+        rustc.arg("-Clink-arg=-lSystem");
+    }
     if target.contains("musl") {
         rustc.args(["-Clink-self-contained=no", "-Ctarget-feature=-crt-static"]);
     }

@@ -116,12 +116,19 @@ impl Comparison {
         self.places = places::places(a, b, &mut self.a.map, &mut self.b.map);
     }
 
-    /// One line: `same`, or where the first difference is, both bytes, and the likely cause.
+    /// One line: `same`, or where the first telling difference is, both bytes, and the likely cause.
     pub fn summary(&self) -> String {
         if self.same {
             return "same".into();
         }
-        let place = self.places.first().map(Place::summary).unwrap_or_default();
+        // Headers, hashes and signatures follow from the rest.
+        let follows = |place: &&Place| {
+            let derived =
+                ["header", "LC_UUID", "LC_SEGMENT", "LC_CODE_SIGNATURE", "code signature", "build-id", "padding"];
+            derived.iter().any(|part| place.name.contains(part))
+        };
+        let telling = self.places.iter().find(|place| !follows(place)).or(self.places.first());
+        let place = telling.map(Place::summary).unwrap_or_default();
         match self.causes.first() {
             Some(cause) => format!("{place}; {}", cause.text),
             None => place,

@@ -21,6 +21,9 @@ const BUILD_PLACES: [&str; 11] = [
     ".rustup/toolchains",
 ];
 
+/// Directories of the system a program runs on, wherever this one was started.
+const SYSTEM_PLACES: [&str; 8] = ["/bin", "/dev", "/etc", "/lib", "/lib64", "/proc", "/sys", "/usr"];
+
 /// At most this many strings are shown.
 const SHOWN: usize = 3;
 
@@ -55,7 +58,9 @@ impl Surroundings {
             .extend(platform.interpreter.iter().chain(&platform.loader).chain(&platform.needed).map(String::as_str));
         let places = BUILD_PLACES.map(|place| Needle { text: place.into(), whole: false });
         let directories = self.directories.iter().map(|directory| directory.trim_end_matches('/'));
-        let directories = directories.filter(|directory| Path::new(directory).is_absolute() && directory.len() >= 4);
+        let directories = directories.filter(|directory| {
+            Path::new(directory).is_absolute() && directory.len() >= 4 && !SYSTEM_PLACES.contains(directory)
+        });
         let names = self.names.iter().map(|name| name.trim());
         let names = names.filter(|name| name.len() >= 4 && !matches!(*name, "root" | "localhost"));
         let own = directories

@@ -6,7 +6,7 @@ use anyhow::Result;
 use object::elf;
 
 use super::{Clauses, list, machine_of};
-use crate::artifact::elf::{Elf, permissions};
+use crate::artifact::elf::{Elf, Segment, permissions};
 use crate::artifact::text;
 use crate::contract::Platform;
 
@@ -44,7 +44,7 @@ fn dependencies(elf: &Elf, platform: &Platform, clauses: &mut Clauses) {
     clauses.equal("interpreter", text(&elf.interpreter), text(&platform.interpreter));
 
     let dynamic = &elf.dynamic;
-    let allowed = dynamic.needed.iter().all(|name| platform.needed.contains(name));
+    let allowed = !dynamic.needed.is_empty() && dynamic.needed.iter().all(|name| platform.needed.contains(name));
     clauses.add("needed", list(&dynamic.needed), format!("only {}", platform.needed.join(", ")), allowed);
 
     let rpath = dynamic.rpath.iter().map(|path| format!("RPATH {path}"));
@@ -91,9 +91,17 @@ fn hardening(elf: &Elf, clauses: &mut Clauses) {
     let stack_is_data = stack.is_some() && !executable;
     clauses.add("stack", stack.unwrap_or("no PT_GNU_STACK".into()), "not executable", stack_is_data);
 
-    let relro = elf.segments_of(elf::PT_GNU_RELRO).map(|segment| segment.size_in_memory).max().unwrap_or(0);
-    let measured = if relro > 0 { format!("{relro} bytes") } else { "none".into() };
-    clauses.add("RELRO", measured, "present", relro > 0);
+    // Full RELRO also takes BIND_NOW, a clause of its own; what must be under it is the table that loaders trust.
+    let covers = |outer: &Segment, inner: &Segment| {
+        outer.address <= inner.address
+            && inner.address.saturating_add(inner.size_in_memory) <= outer.address.saturating_add(outer.size_in_memory)
+    };
+    let relro = elf.segments_of(elf::PT_GNU_RELRO).next();
+    let covered = relro.is_some_and(|relro| elf.segments_of(elf::PT_DYNAMIC).all(|dynamic| covers(relro, dynamic)));
+    let measured = relro.map_or("none".into(), |relro| {
+        format!("{} bytes, {} the dynamic section", relro.size_in_memory, if covered { "with" } else { "without" })
+    });
+    clauses.add("RELRO", measured, "with the dynamic section", covered);
     clauses.equal("bind now", yes_no(elf.dynamic.bind_now), "yes");
 
     let both = |flags: elf::ProgramFlags| flags.contains(elf::PF_W) && flags.contains(elf::PF_X);

@@ -1,0 +1,9 @@
+#![no_main]
+
+#[path = "../../tests/codesign/images.rs"]
+mod images;
+#[path = "../../tests/codesign/invariants.rs"]
+#[allow(dead_code)] // each target uses one of them
+mod invariants;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| invariants::parse(input));
