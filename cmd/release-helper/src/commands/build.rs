@@ -30,6 +30,9 @@ pub struct Build {
     /// Write a build record beside each artifact: what it was made of
     #[arg(long)]
     record: bool,
+    /// Write what is particular to this machine, which is no part of a release
+    #[arg(long, value_name = "FILE", requires = "record")]
+    host_record: Option<PathBuf>,
     /// The source tree [default: the one around the current directory]
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
@@ -80,6 +83,9 @@ impl Build {
         let backend = if backend == Backend::Nix { "nix" } else { "cargo" };
         for record in record::records(contract, &toolchain, root, commit.as_deref(), backend, artifacts)? {
             files::write(&self.out.join(record::name(&record.asset)), &record.to_bytes()?)?;
+        }
+        if let Some(path) = &self.host_record {
+            files::write(path, &serde_json::to_vec_pretty(&record::host(&toolchain, backend)?)?)?;
         }
         Ok(())
     }

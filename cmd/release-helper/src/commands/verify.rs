@@ -64,7 +64,6 @@ enum Choice {
 
 impl Verify {
     pub fn run(&self) -> Result<Verdict> {
-        verify::ensure_git()?;
         let root = match &self.root {
             Some(root) => Some(source::root(Some(root))?),
             None => source::root(None).ok(),
@@ -81,6 +80,7 @@ impl Verify {
             commit: self.commit.clone(),
             rounds: self.rounds,
         };
+        verify::preflight(&options)?;
         let published = match &self.assets {
             Some(directory) => Published::read(directory)?,
             None => Published::fetch(&self.remote.client()?, &self.tag.to_string())?,

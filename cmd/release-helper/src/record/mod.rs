@@ -128,6 +128,27 @@ impl Record {
     }
 }
 
+/// What is particular to this machine and moment: kept by whoever builds, for a mismatch, and never published.
+pub fn host(toolchain: &Toolchain, backend: &str) -> Result<Value> {
+    let digest = |path: &Path| files::read(path).map(|bytes| digest::sha256(&bytes)).ok();
+    let seconds = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let sandbox = (backend == "nix").then(|| {
+        let mut nix = std::process::Command::new("nix");
+        nix.args(["--extra-experimental-features", "nix-command", "show-config", "--json"]);
+        let told = crate::process::Call::new(nix).read().ok()?;
+        serde_json::from_slice::<Value>(&told).ok().map(|config| config["sandbox"]["value"].clone())
+    });
+    Ok(serde_json::json!({
+        "host": toolchain.host,
+        "backend": backend,
+        "nix-sandbox": sandbox.flatten(),
+        "unix-time": seconds,
+        "rustc-sha256": digest(&toolchain.rustc()),
+        "linker-sha256": digest(&toolchain.linker()),
+        "cargo-sha256": digest(&toolchain.cargo()),
+    }))
+}
+
 /// The SHA-256 over lines `<sha256>  <path>` of every file an artifact is built from, by path: what `sha256sum` prints
 /// in the staged tree, sorted.
 pub fn source_digest(tree: &Path) -> Result<String> {

@@ -46,7 +46,8 @@ impl Plan {
             place: room.join("place"),
             surroundings: Surroundings::default(),
             clock,
-            prepare: Vec::new(),
+            // Copies are as old as the round; in every round they shall be equally old.
+            prepare: vec![|source| set_times(source, 1_600_000_000)],
         };
         plan.surroundings.home = Some(room.join("home"));
         plan.surroundings.cargo_home = Some(room.join("cargo-home"));
@@ -210,10 +211,7 @@ pub const ALL: &[Variation] = &[
         name: "file-times",
         what: "the source files are from 2001",
         apply: |plan| {
-            plan.prepare.push(|source| {
-                let then = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
-                walk(source, &|path| std::fs::File::open(path)?.set_modified(then))
-            });
+            plan.prepare.push(|source| set_times(source, 1_000_000_000));
         },
     },
     Variation {
@@ -332,6 +330,12 @@ fn walk(path: &Path, change: &dyn Fn(&Path) -> std::io::Result<()>) -> Result<()
         }
     }
     change(path).with_context(|| format!("cannot change {}", path.display()))
+}
+
+/// Makes every file below `source` last modified so many seconds after 1970.
+fn set_times(source: &Path, seconds: u64) -> Result<()> {
+    let then = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+    walk(source, &|path| std::fs::File::open(path)?.set_modified(then))
 }
 
 fn make_repository(source: &Path) -> Result<()> {

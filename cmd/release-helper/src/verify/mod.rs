@@ -9,13 +9,13 @@ mod tree;
 use std::fmt;
 use std::path::PathBuf;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result};
 use serde::Serialize;
 
 use crate::artifact::{self, Comparison, Container};
 use crate::build::{Artifact, Backend, cargo, nix};
 use crate::contract::{Contract, Platform};
-use crate::error::hint_of;
+use crate::error::{hint_of, hinted};
 use crate::interrupt::Scratch;
 use crate::record::{self, Record};
 use crate::releases::Sums;
@@ -128,80 +128,109 @@ impl Report {
 
 /// Verifies `published`.
 pub fn verify(options: &Options, published: &Published) -> Result<Report> {
-    let tag = options.tag.to_string();
-    let source = tree::find(options, published)?;
-    let scratch = Scratch::new()?;
-    let tree = scratch.path().join("tree");
-    source.export(&scratch.path().join("clone"), &tree)?;
-    version::inject(&tree, &options.tag)?;
-    let contract = Contract::of_tree(&tree)?;
-    let platforms = contract.select(&options.platforms)?;
-    let mut faults = source.faults.clone();
-    faults.extend(foreign_assets(&contract, published));
-    let sums = sums(&contract, published, &mut faults);
-
-    let rebuild = Rebuild::run(options, &contract, &platforms, &tree, &source.commit, &scratch)?;
-    let mut rows = Vec::new();
-    for platform in &platforms {
-        let mut reasons: Vec<String> = published
-            .faults
-            .iter()
-            .filter(|(name, _)| *name == platform.asset || *name == record::name(&platform.asset))
-            .map(|(name, fault)| if *name == platform.asset { fault.clone() } else { format!("{name}: {fault}") })
-            .collect();
-        rows.push(row(platform, published, sums.as_ref(), &rebuild, &source.commit, &mut reasons));
-    }
-    let is_of_a_platform =
-        |name: &str| rows.iter().any(|row: &Row| name == row.asset || name == record::name(&row.asset));
-    faults.extend(
-        published
-            .faults
-            .iter()
-            .filter(|(name, _)| !is_of_a_platform(name))
-            .map(|(name, text)| format!("{name}: {text}")),
-    );
-    for row in rows.iter_mut().filter(|row| row.verdict == Answer::Reproduced && !faults.is_empty()) {
-        row.verdict = Answer::Differs;
-        row.reasons = vec![format!("its bytes rebuild, but the release is not what it should be: {}", faults[0])];
-    }
-    let variations = match (&rebuild.toolchain, options.rounds) {
-        (_, 0) => None,
-        (None, _) => anyhow::bail!("varied rebuilds need cargo and the toolchain of rust-toolchain.toml"),
-        (Some(toolchain), rounds) => {
-            let subject = vary::Subject {
-                toolchain,
-                contract: &contract,
-                platforms: &rebuild.platforms(&contract)?,
-                tree: &tree,
-            };
-            Some(vary::vary(&subject, rounds)?)
-        }
-    };
-    Ok(Report {
-        tag,
-        origin: published.origin.clone(),
-        commit: source.commit,
-        rebuilder: rebuild.by,
-        faults,
-        platforms: rows,
-        variations,
-    })
+    Rebuilt::new(options, published)?.judge(published)
 }
 
-/// The assets that do not belong to a release.
-fn foreign_assets(contract: &Contract, published: &Published) -> Vec<String> {
+/// The rebuilt artifacts of a tag, to hold a release against.
+pub struct Rebuilt {
+    tag: Tag,
+    source: tree::Source,
+    contract: Contract,
+    rebuild: Rebuild,
+    /// The names of the platforms that were asked for.
+    platforms: Vec<String>,
+    variations: Option<vary::Outcome>,
+}
+
+impl Rebuilt {
+    /// Finds the commit of the tag, and rebuilds it.
+    pub fn new(options: &Options, published: &Published) -> Result<Self> {
+        let source = tree::find(options, published)?;
+        let scratch = Scratch::new()?;
+        let tree = scratch.path().join("tree");
+        source.export(&scratch.path().join("clone"), &tree)?;
+        version::inject(&tree, &options.tag)?;
+        let contract = Contract::of_tree(&tree)?;
+        let platforms = contract.select(&options.platforms)?;
+        let rebuild = Rebuild::run(options, &contract, &platforms, &tree, &source.commit, &scratch)?;
+        let variations = match (&rebuild.toolchain, options.rounds) {
+            (_, 0) => None,
+            (None, _) => anyhow::bail!("varied rebuilds need cargo and the toolchain of rust-toolchain.toml"),
+            (Some(toolchain), rounds) => {
+                let platforms = rebuild.platforms(&contract)?;
+                let subject = vary::Subject { toolchain, contract: &contract, platforms: &platforms, tree: &tree };
+                Some(vary::vary(&subject, rounds)?)
+            }
+        };
+        let platforms = platforms.into_iter().map(|platform| platform.name.clone()).collect();
+        Ok(Self { tag: options.tag.clone(), source, contract, rebuild, platforms, variations })
+    }
+
+    /// The rebuilt artifacts.
+    pub fn artifacts(&self) -> &[Artifact] {
+        &self.rebuild.artifacts
+    }
+
+    /// The records of the rebuilt artifacts.
+    pub fn records(&self) -> &[Record] {
+        &self.rebuild.records
+    }
+
+    /// Holds `published` against them.
+    pub fn judge(&self, published: &Published) -> Result<Report> {
+        let mut faults = self.source.faults(published.commit.as_deref());
+        faults.extend(wrong_set(&self.contract, published));
+        let sums = sums(&self.contract, published, &mut faults);
+        let mut rows = Vec::new();
+        for platform in self.contract.select(&self.platforms)? {
+            let record = record::name(&platform.asset);
+            let mut reasons = Vec::new();
+            for (name, fault) in &published.faults {
+                if *name == platform.asset {
+                    reasons.push(fault.clone());
+                } else if *name == record {
+                    reasons.push(format!("{name}: {fault}"));
+                }
+            }
+            rows.push(row(platform, published, sums.as_ref(), &self.rebuild, &self.source.commit, &mut reasons));
+        }
+        for (name, fault) in &published.faults {
+            if !rows.iter().any(|row| *name == row.asset || *name == record::name(&row.asset)) {
+                faults.push(format!("{name}: {fault}"));
+            }
+        }
+        for row in rows.iter_mut().filter(|row| row.verdict == Answer::Reproduced && !faults.is_empty()) {
+            row.verdict = Answer::Differs;
+            row.reasons = vec![format!("its bytes rebuild, but the release is not what it should be: {}", faults[0])];
+        }
+        Ok(Report {
+            tag: self.tag.to_string(),
+            origin: published.origin.clone(),
+            commit: self.source.commit.clone(),
+            rebuilder: self.rebuild.by.clone(),
+            faults,
+            platforms: rows,
+            variations: self.variations.clone(),
+        })
+    }
+}
+
+/// How the set of assets is not the contract's.
+fn wrong_set(contract: &Contract, published: &Published) -> Vec<String> {
     let belongs = |name: &str| {
         contract.assets().iter().any(|asset| {
             let rest = name.strip_prefix(asset.as_str());
             rest.is_some_and(|rest| rest.is_empty() || *asset != contract.sums && COMPANIONS.contains(&rest))
         })
     };
-    published
+    let missing = contract.assets().into_iter().filter(|name| !published.files.contains_key(name));
+    let missing = missing.filter(|name| *name != contract.sums).map(|name| format!("{name} is missing"));
+    let foreign = published
         .files
         .keys()
         .filter(|name| !belongs(name))
-        .map(|name| format!("{name} does not belong to the release"))
-        .collect()
+        .map(|name| format!("{name} does not belong to the release"));
+    missing.chain(foreign).collect()
 }
 
 /// The published sums. What is wrong with them goes to `faults`, except for wrong digests of platforms' assets.
@@ -222,6 +251,8 @@ fn sums(contract: &Contract, published: &Published, faults: &mut Vec<String>) ->
     for (listed, sha256) in sums.iter() {
         match published.files.get(listed) {
             None => faults.push(format!("{name} lists {listed}, which is missing")),
+            // Told in the row of its platform.
+            Some(_) if contract.platform_of_asset(listed).is_some() => {}
             Some(bytes) if digest::sha256(bytes) != sha256 => {
                 faults.push(format!("{name} says {sha256} of {listed}, its bytes have {}", digest::sha256(bytes)));
             }
@@ -421,14 +452,30 @@ fn check_record(
     }
 }
 
-/// Fails unless there is room to work: the first thing to know before any download.
-pub fn ensure_git() -> Result<()> {
-    let outcome = crate::process::Call::new({
-        let mut git = std::process::Command::new("git");
-        git.arg("--version");
-        git
-    })
-    .outcome()?;
-    ensure!(outcome.status.success(), "git does not run");
+/// How much space a rebuild of all platforms takes at most, in bytes.
+const SPACE: u64 = 300 * 1024 * 1024;
+
+/// Fails, with advice, if this machine cannot verify at all: said before anything is downloaded.
+pub fn preflight(options: &Options) -> Result<()> {
+    let mut git = std::process::Command::new("git");
+    git.arg("--version");
+    crate::process::Call::new(git).hint("install git: the tagged sources come from a repository").read()?;
+    let place = std::env::temp_dir();
+    let space = rustix::fs::statvfs(&place).with_context(|| format!("cannot look at {}", place.display()))?;
+    let free = space.f_bavail.saturating_mul(space.f_frsize);
+    if free < SPACE {
+        return Err(hinted(
+            format_args!(
+                "{} has {} MB of free space, a rebuild takes up to {}",
+                place.display(),
+                free >> 20,
+                SPACE >> 20
+            ),
+            "make room there, or point TMPDIR at another directory",
+        ));
+    }
+    if let (Some(root), Some(Backend::Cargo)) = (&options.root, options.backend) {
+        Toolchain::of_tree(root)?;
+    }
     Ok(())
 }

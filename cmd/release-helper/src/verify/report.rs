@@ -133,7 +133,7 @@ fn map(comparison: &Comparison) -> String {
         let (x, y) = (index % COLUMNS * 10, index / COLUMNS * 10);
         let share = differing as f64 / side.bytes_per_cell.max(1) as f64;
         let class = if differing == 0 { "same" } else { "other" };
-        let opacity = if differing == 0 { 1.0 } else { 0.4 + 0.6 * share.min(1.0) };
+        let opacity = if differing == 0 { 1.0 } else { 0.7 + 0.3 * share.min(1.0) };
         let offset = index as u64 * side.bytes_per_cell;
         let _ = write!(
             text,

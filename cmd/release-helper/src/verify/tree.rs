@@ -15,8 +15,8 @@ use crate::source;
 pub(super) struct Source {
     /// The commit, in full.
     pub(super) commit: String,
-    /// What speaks against it.
-    pub(super) faults: Vec<String>,
+    /// What others say about the tag: who, and the commit.
+    claims: Vec<(&'static str, String)>,
     tag: String,
     local: Option<PathBuf>,
     clone_url: Option<String>,
@@ -39,19 +39,26 @@ pub(super) fn find(options: &Options, published: &Published) -> Result<Source> {
             "run this in a clone that has the tag (git fetch --tags), or name the commit with --commit",
         )
     })?;
-    let mut faults = Vec::new();
-    for (who, other) in [("this repository", &local_tag), ("--commit", &expected)] {
-        if let Some(other) = other.as_ref().filter(|other| **other != commit) {
-            let first = if server.is_some() { "the server" } else { "this repository" };
-            faults.push(format!("{tag} is {commit} by {first}, but {other} by {who}: the tag was moved"));
-        }
-    }
+    let claims = [("this repository", local_tag), ("--commit", expected)];
+    let claims = claims.into_iter().filter_map(|(who, commit)| commit.map(|commit| (who, commit))).collect();
     let has = |root: &Path| source::commit(root, &commit).is_ok();
     let local = root.filter(|root| has(root)).map(Path::to_owned);
-    Ok(Source { local, clone_url: published.clone_url.clone(), faults, tag, commit })
+    Ok(Source { local, clone_url: published.clone_url.clone(), claims, tag, commit })
 }
 
 impl Source {
+    /// What speaks against the commit: somebody says that the tag is another one. `server` is what the server says.
+    pub(super) fn faults(&self, server: Option<&str>) -> Vec<String> {
+        let server = server.map(|commit| ("the server", commit.to_owned()));
+        let others = server.iter().chain(&self.claims).filter(|(_, commit)| *commit != self.commit);
+        let tag = &self.tag;
+        others
+            .map(|(who, commit)| {
+                format!("{tag} is {commit} by {who}, but {} was rebuilt: the tag was moved", self.commit)
+            })
+            .collect()
+    }
+
     /// Writes the commit's tree into `tree`: from the local repository if it has the commit, else from a clone made
     /// in `clone`.
     pub(super) fn export(&self, clone: &Path, tree: &Path) -> Result<()> {
