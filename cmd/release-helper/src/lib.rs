@@ -6,6 +6,7 @@ pub mod build;
 pub mod codesign;
 pub mod commands;
 pub mod contract;
+pub mod date;
 pub mod digest;
 pub mod error;
 pub mod exercise;

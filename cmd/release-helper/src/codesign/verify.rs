@@ -15,6 +15,7 @@ use super::plan;
 use super::report::{self, Report};
 use super::signature::{Directory, Embedded};
 use super::source::{Source, Window};
+use crate::digest::hex;
 
 /// Verifies all signatures of a file. Whatever the file contains, there is a report; only reading can fail.
 pub(super) fn verify(source: &dyn Source) -> Result<Report> {
@@ -371,8 +372,4 @@ fn special_magic(number: u32) -> Option<u32> {
         8..=11 => Some(macho::CSMAGIC_EMBEDDED_LAUNCH_CONSTRAINT),
         _ => None,
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -179,7 +179,8 @@ fn two_releases_of_a_module_for_macos() {
     let comparison = different(&a, &b);
     assert_eq!(places(&comparison), ["x86_64: symbol table", "arm64: symbol table", "arm64: code signature"]);
     // The same code: only when the object files were written differs, and what is signed.
-    let text = "arm64: modification times of object files (N_OSO): 2024-01-19 22:27:24 in A, 2024-02-02 16:08:18 in B";
+    let text =
+        "arm64: modification times of object files (N_OSO): 2024-01-19T22:27:24Z in A, 2024-02-02T16:08:18Z in B";
     assert!(comparison.causes.iter().any(|cause| cause.text == text), "{:#?}", comparison.causes);
     assert_eq!(comparison.same_unsigned, Some(false));
 }

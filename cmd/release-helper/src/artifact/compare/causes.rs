@@ -9,7 +9,7 @@ use super::{Comparison, Place, bytes, places};
 use crate::artifact::elf::Elf;
 use crate::artifact::macho::{self, MachO};
 use crate::artifact::{Container, text};
-use crate::codesign;
+use crate::{codesign, date};
 
 /// At most this many items of a kind are shown.
 const SHOWN: usize = 2;
@@ -192,7 +192,8 @@ fn mach_o(prefix: &str, a: &[u8], b: &[u8], causes: &mut Causes) {
         macho.libraries.iter().map(|(kind, path)| format!("{path} ({kind})")).collect()
     };
     let rpaths = |macho: &MachO| -> BTreeSet<String> { macho.rpaths.iter().cloned().collect() };
-    let times = |macho: &MachO| -> BTreeSet<String> { macho.object_times.iter().map(|time| utc(*time)).collect() };
+    let times =
+        |macho: &MachO| -> BTreeSet<String> { macho.object_times.iter().map(|time| date::rfc3339(*time)).collect() };
     let mut sets = |kind, noun: &str, a, b| causes.sets(kind, &format!("{prefix}{noun}"), &a, &b);
     sets("minimum", "oldest system", minimum(&macho_a), minimum(&macho_b));
     sets("needed", "needed libraries", libraries(&macho_a), libraries(&macho_b));
@@ -202,20 +203,6 @@ fn mach_o(prefix: &str, a: &[u8], b: &[u8], causes: &mut Causes) {
         let text = "LC_UUID, which linkers compute from the content or the output's name";
         causes.add("uuid", format!("{prefix}{text}"));
     }
-}
-
-/// Seconds since 1970 as a date and time in UTC (days to a civil date as in Howard Hinnant's `civil_from_days`).
-fn utc(seconds: u64) -> String {
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    let days = days.saturating_add(719_468);
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    format!("{year}-{month:02}-{day:02} {:02}:{:02}:{:02}", second / 3600, second / 60 % 60, second % 60)
 }
 
 /// Tables of numbers are large and hold no text.
@@ -252,19 +239,5 @@ fn content(a: &[u8], b: &[u8], comparison: &Comparison, causes: &mut Causes) {
         causes.add("edit", format!("{} changed in place: damaged in transfer, or edited", bytes(differing)));
     } else if comparison.places.iter().any(|place| is_code(&place.name)) {
         causes.add("code", "the code itself: other sources, features, flags or another compiler".into());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::utc;
-
-    #[test]
-    fn seconds_become_dates() {
-        assert_eq!(utc(0), "1970-01-01 00:00:00");
-        assert_eq!(utc(951_782_400), "2000-02-29 00:00:00");
-        assert_eq!(utc(1_706_751_858), "2024-02-01 01:44:18");
-        // Nonsense is a date too, never a panic.
-        utc(u64::MAX);
     }
 }
