@@ -44,14 +44,19 @@ impl Finalize {
             expected.names.extend(contract.companions());
         }
         let finalized = releases::finalize(&client, self.release_id, &expected)?;
-        let how = if finalized.published_now { "published" } else { "was published already, and is as it must be" };
+        let how = match (finalized.published_now, finalized.sums_restored) {
+            (true, _) => "published",
+            (false, false) => "was published already, and is as it must be",
+            (false, true) => "was published already, but without its sums: they were put back, and it is as it must be",
+        };
         step(format_args!("{} {how}: {} ({} requests)", finalized.tag, finalized.url, client.requests()));
         runner::output("url", &finalized.url)?;
         runner::summary(&format!("[{}]({}) {how}.\n\n```\n{}```\n\n", finalized.tag, finalized.url, finalized.sums))?;
         if self.json {
             let sums: std::collections::BTreeMap<_, _> = finalized.sums.iter().collect();
             print_json(&serde_json::json!({
-                "tag": finalized.tag, "url": finalized.url, "published_now": finalized.published_now, "sha256": sums,
+                "tag": finalized.tag, "url": finalized.url, "published_now": finalized.published_now,
+                "sums_restored": finalized.sums_restored, "sha256": sums,
             }))?;
         } else {
             print(&finalized.sums)?;

@@ -210,17 +210,17 @@ impl Client {
 
     /// Deletes a release; one that is gone already is fine.
     pub(super) fn delete_release(&self, id: u64) -> Result<(), Failure> {
-        self.delete(&format!("/releases/{id}"))
+        self.retry(|| self.delete(&format!("/releases/{id}")))
     }
 
-    /// Deletes an asset; one that is gone already is fine.
+    /// Deletes an asset, once: before another try, look whether the release is still a draft. One that is gone
+    /// already is fine.
     pub(super) fn delete_asset(&self, id: u64) -> Result<(), Failure> {
         self.delete(&format!("/releases/assets/{id}"))
     }
 
     fn delete(&self, path: &str) -> Result<(), Failure> {
-        let url = self.url(path);
-        match self.retry(|| self.send("DELETE", &url, "application/vnd.github+json", Payload::None)) {
+        match self.send("DELETE", &self.url(path), "application/vnd.github+json", Payload::None) {
             Err(failure) if failure.is_status(404) => Ok(()),
             other => other.map(|_| ()),
         }

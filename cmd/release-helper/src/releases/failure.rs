@@ -43,7 +43,7 @@ pub enum Cause {
 /// A request that was refused.
 #[derive(Debug)]
 pub struct Refusal {
-    /// The HTTP status.
+    /// The HTTP status; 0 if it was this client that refused.
     pub status: u16,
     /// The server's message.
     pub message: String,
@@ -162,6 +162,7 @@ impl Failure {
                  change .github/workflows relative to the default branch, which GITHUB_TOKEN may not release: \
                  bring the default branch up to the tag, or use a token with `workflows: write`",
             ),
+            Cause::Refusal(Refusal { status: 0, .. }) => Some("mend what is said above"),
             Cause::Refusal(_) => Some("the request is wrong for this release: read the server's message above"),
             _ => None,
         }
@@ -181,6 +182,7 @@ impl fmt::Display for Failure {
             Cause::Limit(status, message, _) => answered(f, *status, message)?,
             Cause::Corrupt(reason) | Cause::Local(reason) => write!(f, "{reason}")?,
             Cause::Stopped => write!(f, "stopped")?,
+            Cause::Refusal(Refusal { status: 0, message, .. }) => write!(f, "{message}")?,
             Cause::Refusal(refusal) => {
                 answered(f, refusal.status, &refusal.message)?;
                 for detail in &refusal.details {

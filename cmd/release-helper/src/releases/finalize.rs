@@ -1,8 +1,12 @@
 //! `finalize`: publishes a draft once it has exactly the assets it must have, with the bytes the builders made.
+//!
+//! Of a published release nothing is changed, with one exception: if only the sums are missing, they are put back. The
+//! API has no conditional DELETE, so a run that replaces unfinished sums of a draft and is killed can take away those
+//! of a release that another run publishes in that moment (issue 5, seed 5212 of its fault campaign).
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 use super::Explain;
 use super::api::{Asset, Release};
@@ -11,7 +15,7 @@ use super::download::fetch_checked;
 use super::draft::ensure_only;
 use super::failure::Failure;
 use super::sums::Sums;
-use super::upload::{Content, Source, place};
+use super::upload::{Content, Outcome, Source, place};
 use crate::contract::Contract;
 use crate::digest;
 use crate::error::Hint;
@@ -23,6 +27,8 @@ pub struct Expectation {
     pub names: Vec<String>,
     /// The name of the asset with the sums.
     pub sums: String,
+    /// The names that must have a record before a published release is completed: the artifacts.
+    pub recorded: Vec<String>,
     /// Digests that the builders recorded; those of other names are not checked against a record.
     pub records: Sums,
     /// Whether to mark the release as the latest one. A prerelease never is.
@@ -32,8 +38,8 @@ pub struct Expectation {
 impl Expectation {
     /// What `contract` asks for, with the builders' `records`.
     pub fn of(contract: &Contract, records: Sums) -> Self {
-        let names = contract.assets().into_iter().filter(|name| *name != contract.sums).collect();
-        Self { names, sums: contract.sums.clone(), records, latest: true }
+        let names: Vec<_> = contract.assets().into_iter().filter(|name| *name != contract.sums).collect();
+        Self { recorded: names.clone(), names, sums: contract.sums.clone(), records, latest: true }
     }
 }
 
@@ -48,9 +54,11 @@ pub struct Finalized {
     pub sums: Sums,
     /// Whether this run published it.
     pub published_now: bool,
+    /// Whether this run put the sums back, which the published release had lost.
+    pub sums_restored: bool,
 }
 
-/// Publishes the draft `id`, or confirms that it is published as expected.
+/// Publishes the draft `id`, or confirms that it is published as expected; missing sums are put back.
 pub fn finalize(client: &Client, id: u64, expected: &Expectation) -> Result<Finalized> {
     let next = format!("`release-helper finalize --release-id {id}`");
     let release = client.release(id).explain(format!("nothing was changed: cannot read release {id}"), &next)?;
@@ -68,7 +76,7 @@ pub fn finalize(client: &Client, id: u64, expected: &Expectation) -> Result<Fina
             bail!("{state}: there is a record of {name}, which is no asset of this release");
         }
     }
-    let assets = wait_for_set(client, &release, expected, !release.draft, &state, &next)?;
+    let assets = wait_for_set(client, &release, expected, false, &state, &next)?;
     let sums = digests(client, &assets, expected, &state, &next)?;
     let listed = sums.to_string().into_bytes();
     let source = Source {
@@ -76,22 +84,35 @@ pub fn finalize(client: &Client, id: u64, expected: &Expectation) -> Result<Fina
         size: listed.len() as u64,
         sha256: digest::sha256(&listed),
         content: Content::Memory(listed),
+        completes: true,
     };
-    let known = assets.into_iter().find(|asset| asset.name == expected.sums);
-    place(client, &release, &source, known)
-        .explain(format!("{state}: {} is not as it must be", expected.sums), &next)?;
-    let finalized =
-        |url, published_now| Finalized { tag: release.tag_name.clone(), url, sums: sums.clone(), published_now };
-    if !release.draft {
-        return Ok(finalized(release.html_url.clone(), false));
+    if release.draft {
+        let known = assets.into_iter().find(|asset| asset.name == expected.sums);
+        place(client, &release, &source, known)
+            .explain(format!("{state}: {} is not as it must be", expected.sums), &next)?;
+        // The set once more, now with the sums: the state that gets published.
+        let complete = wait_for_set(client, &release, expected, true, &state, &next)?;
+        same_bytes(&complete, &sums, &source, &release, &state)?;
+        ensure_only(client, &release, &state, &next)?;
+        publish(client, &release, expected, &state, &next)?;
     }
-    // The set once more, now with the sums: the state that gets published.
-    let complete = wait_for_set(client, &release, expected, true, &state, &next)?;
-    same_bytes(&complete, &sums, &source, &state)?;
-    ensure_only(client, &release, &state, &next)?;
-    publish(client, &release, expected, &state, &next)?;
-    let published = read_back(client, &release, expected, &sums, &source)?;
-    Ok(finalized(published.html_url, true))
+    let (published, sums_restored) = read_back(client, &release, expected, &sums, &source, &next)?;
+    let published_now = release.draft;
+    Ok(Finalized { tag: release.tag_name, url: published.html_url, sums, published_now, sums_restored })
+}
+
+/// What to do about a release whose assets are not those of the contract.
+fn remedy(release: &Release, next: &str) -> String {
+    if release.draft {
+        let id = release.id;
+        format!(
+            "upload what is missing with `release-helper upload --release-id {id}`, delete what does not belong, then run {next} again"
+        )
+    } else if release.immutable {
+        "an immutable release cannot be changed: release a new version".to_owned()
+    } else {
+        "of a published release only missing sums are put back, once all else is confirmed: find out who changed it, or release a new version".to_owned()
+    }
 }
 
 /// Waits until the assets are the expected ones: no fewer, no others, all uploaded and with digests.
@@ -111,9 +132,8 @@ fn wait_for_set(
             return Ok(assets);
         }
         let Some(seconds) = waits.next() else {
-            return Err(anyhow::anyhow!("{state}, and its assets are not those of the contract: {}", wrong.join("; "))).hint(
-                format!("upload what is missing with `release-helper upload --release-id {}`, delete what does not belong, then run {next} again", release.id),
-            );
+            return Err(anyhow::anyhow!("{state}, and its assets are not those of the contract: {}", wrong.join("; ")))
+                .hint(remedy(release, next));
         };
         client.say(format_args!("{}; lists lag at times, looking again in {seconds} s", wrong.join("; ")));
         client.clock.sleep(Duration::from_secs(*seconds));
@@ -158,12 +178,16 @@ fn digests(client: &Client, assets: &[Asset], expected: &Expectation, state: &st
 }
 
 /// Whether the set still has the bytes that were downloaded.
-fn same_bytes(assets: &[Asset], sums: &Sums, source: &Source, state: &str) -> Result<()> {
+fn same_bytes(assets: &[Asset], sums: &Sums, source: &Source, release: &Release, state: &str) -> Result<()> {
     for asset in assets {
         let wanted = if asset.name == source.name { Some(source.sha256.as_str()) } else { sums.get(&asset.name) };
         if asset.sha256() != wanted {
-            return Err(anyhow::anyhow!("{state}: {} was replaced while it was being finalized", asset.name))
-                .hint("let the uploads end, then run finalize again");
+            let (what, advice) = if release.draft {
+                ("was replaced while it was being finalized", "let the uploads end, then run finalize again")
+            } else {
+                ("does not have the bytes it must have", "find out who changed it, or release a new version")
+            };
+            return Err(anyhow::anyhow!("{state}: {} {what}", asset.name)).hint(advice);
         }
     }
     Ok(())
@@ -190,38 +214,72 @@ fn publish(client: &Client, release: &Release, expected: &Expectation, state: &s
     attempt().explain(format!("{state} with all its assets, not published"), next)
 }
 
-/// Reads the published release by its tag, as its users will.
+/// Reads the published release by its tag, as its users will, and puts the sums back if they alone are missing; says
+/// whether that was so.
 fn read_back(
     client: &Client,
     release: &Release,
     expected: &Expectation,
     sums: &Sums,
     source: &Source,
-) -> Result<Release> {
+    next: &str,
+) -> Result<(Release, bool)> {
     let tag = &release.tag_name;
-    let mut last = None;
-    for seconds in LAG {
-        match client.release_by_tag(tag) {
-            Ok(found)
-                if found.id == release.id && !found.draft && differences(&found.assets, expected, true).is_empty() =>
-            {
-                same_bytes(&found.assets, sums, source, &format!("release {} is published", release.id))?;
-                return Ok(found);
-            }
+    let state = format!("release {} for {tag} is published", release.id);
+    let (mut tried, mut restored) = (false, false);
+    let mut waits = LAG.iter();
+    loop {
+        let (found, reason) = match client.release_by_tag(tag) {
             Ok(found) if found.id != release.id => {
-                bail!("release {} was published for {tag}, but {tag} means release {}", release.id, found.id)
+                bail!("{state}, but {tag} means release {}", found.id)
             }
-            Ok(_) => {}
-            Err(failure) if failure.is_status(404) => last = Some(failure),
-            Err(failure) => {
-                return Err(failure)
-                    .explain(format!("release {} is published, but not read back", release.id), "finalize");
+            Ok(found) if found.draft => (None, "its tag still shows a draft".to_owned()),
+            Ok(found) => {
+                let wrong = differences(&found.assets, expected, true);
+                if wrong.is_empty() {
+                    same_bytes(&found.assets, sums, source, &found, &state)?;
+                    return Ok((found, restored));
+                }
+                (Some(found), wrong.join("; "))
             }
+            Err(failure) if failure.is_status(404) => (None, failure.to_string()),
+            Err(failure) => return Err(failure).explain(format!("{state}, but not read back"), next),
+        };
+        if let Some(seconds) = waits.next() {
+            client.clock.sleep(Duration::from_secs(*seconds));
+            continue;
         }
-        client.clock.sleep(Duration::from_secs(seconds));
+        let Some(found) = found else {
+            return Err(anyhow::anyhow!("{state}, but cannot be read back: {reason}"))
+                .hint(format!("run {next} again to check it"));
+        };
+        if tried || found.immutable || !differences(&found.assets, expected, false).is_empty() {
+            return Err(anyhow::anyhow!("{state}, and its assets are not those of the contract: {reason}"))
+                .hint(remedy(&found, next));
+        }
+        client.say(format_args!("{state} without its sums ({reason}): putting them back"));
+        restored = restore(client, &found, expected, sums, source, &state, next)?;
+        (tried, waits) = (true, LAG.iter());
     }
-    let reason = last.map_or_else(|| "its assets are not all listed".to_owned(), |failure| failure.to_string());
-    Err(anyhow::anyhow!(reason))
-        .with_context(|| format!("release {} is published for {tag}, but cannot be read back", release.id))
-        .hint(format!("run `release-helper finalize --release-id {}` again to check it", release.id))
+}
+
+/// Puts the sums of a published release back whose other assets are confirmed; says whether they were missing.
+fn restore(
+    client: &Client,
+    found: &Release,
+    expected: &Expectation,
+    sums: &Sums,
+    source: &Source,
+    state: &str,
+    next: &str,
+) -> Result<bool> {
+    let artifacts: Vec<Asset> = found.assets.iter().filter(|asset| asset.name != source.name).cloned().collect();
+    same_bytes(&artifacts, sums, source, found, state)?;
+    if let Some(name) = expected.recorded.iter().find(|name| expected.records.get(name).is_none()) {
+        return Err(anyhow::anyhow!("{state} without {}, and no builder's record confirms {name}", source.name))
+            .hint(format!("run {next} with --records to have the sums put back"));
+    }
+    let known = found.assets.iter().find(|asset| asset.name == source.name).cloned();
+    let outcome = place(client, found, source, known).explain(format!("{state} without {}", source.name), next)?;
+    Ok(outcome != Outcome::Present)
 }

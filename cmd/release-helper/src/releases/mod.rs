@@ -2,7 +2,8 @@
 //! running the same command again. The traps behind each rule are listed, with evidence, in issue 5.
 //!
 //! One draft per tag (the oldest release with the tag is *the* release); assets are compared by size and digest and
-//! replaced on drafts only; publishing is the last write and happens only when the exact set is there.
+//! replaced on drafts only; publishing is the last write and happens only when the exact set is there. A published release
+//! that lost its sums, and nothing else, gets them back.
 
 mod api;
 mod client;

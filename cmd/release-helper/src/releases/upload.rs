@@ -11,6 +11,7 @@ use anyhow::{Context, Result, ensure};
 use super::Explain;
 use super::api::{Asset, Release};
 use super::client::{ATTEMPTS, Client, LAG};
+use super::download::fetch_checked;
 use super::failure::{Cause, Failure, Refusal};
 use super::progress::Progress;
 use super::sums::digest_of_file;
@@ -109,6 +110,9 @@ pub(super) struct Source {
     pub(super) size: u64,
     pub(super) sha256: String,
     pub(super) content: Content,
+    /// Whether a published release that lacks it is completed with it: so with the sums, which follow from the other
+    /// assets.
+    pub(super) completes: bool,
 }
 
 /// Where the bytes are.
@@ -185,7 +189,7 @@ fn prepare(paths: &[PathBuf], rules: &Rules<'_>) -> Result<Vec<Source>> {
         };
         check().hint(format!("nothing was uploaded; the assets are {}", rules.names.join(", ")))?;
         let (size, sha256) = digest_of_file(path)?;
-        sources.push(Source { name, size, sha256, content: Content::File(path.clone()) });
+        sources.push(Source { name, size, sha256, content: Content::File(path.clone()), completes: false });
     }
     Ok(sources)
 }
@@ -200,26 +204,24 @@ pub(super) fn place(
     let mut known = known;
     let mut outcome = Outcome::Uploaded;
     let mut failures = 0;
-    // Whether we sent the bytes ourselves: then what is there counts as sent, and a leftover is ours to remove.
+    // Whether we sent the bytes ourselves: then what is there counts as sent.
     let mut sent = false;
     loop {
-        if let Some(asset) = known.take() {
-            let is_same = |asset: &Asset| asset.is(source.size, &source.sha256);
-            let asset = if is_same(&asset) || sent { Some(asset) } else { wait_for_end(client, release, asset)? };
-            match asset {
-                Some(asset) if is_same(&asset) => {
-                    return Ok(if sent { outcome } else { Outcome::Present });
-                }
-                Some(asset) => {
-                    if !sent {
-                        outcome = Outcome::Replaced;
-                    }
-                    remove(client, release, &asset)?;
-                }
-                None => {}
+        if let Some(asset) = known.take()
+            && let Some(asset) = wait_for_end(client, release, asset)?
+        {
+            if has_bytes(client, &asset, source)? {
+                return Ok(if sent { outcome } else { Outcome::Present });
+            }
+            known = remove(client, release, source, &asset)?;
+            if known.is_some() {
+                continue;
+            }
+            if !sent {
+                outcome = Outcome::Replaced;
             }
         }
-        if !release.draft {
+        if !may_add(release, source) {
             return Err(refuse(source, "is not an asset of this release, which is published: nothing was written"));
         }
         let failure = match send(client, release, source) {
@@ -236,7 +238,7 @@ pub(super) fn place(
                 }
             }
             Ok(asset) => {
-                remove(client, release, &asset)?;
+                remove(client, release, source, &asset)?;
                 let what =
                     format!("became an asset called {} of {} bytes, {}: removed", asset.name, asset.size, asset.state);
                 return Err(refuse(source, &what));
@@ -261,12 +263,13 @@ pub(super) fn place(
     }
 }
 
-/// An asset that is not what we want may be another job's, just being sent: give that a moment to end.
+/// An asset that is not uploaded may be another job's, just being sent, or our own whose answer got lost: give that
+/// some time to end.
 fn wait_for_end(client: &Client, release: &Release, asset: Asset) -> Result<Option<Asset>, Failure> {
     let mut asset = asset;
-    for seconds in &LAG[..3] {
-        if asset.is_uploaded() && asset.digest.is_some() {
-            return Ok(Some(asset));
+    for seconds in &LAG[..4] {
+        if asset.is_uploaded() {
+            break;
         }
         client.clock.sleep(Duration::from_secs(*seconds));
         let assets = client.assets(release.id)?;
@@ -278,21 +281,44 @@ fn wait_for_end(client: &Client, release: &Release, asset: Asset) -> Result<Opti
     Ok(Some(asset))
 }
 
-/// Removes an asset to make room, if the release is still a draft.
-fn remove(client: &Client, release: &Release, asset: &Asset) -> Result<(), Failure> {
-    let fresh = client.release(release.id)?;
-    if !fresh.draft {
-        return Err(Failure {
-            request: format!("replacement of {}", asset.name),
-            cause: Cause::Refusal(Refusal {
-                status: 0,
-                message: "the release is published: its assets are not changed".to_owned(),
-                details: Vec::new(),
-            }),
-            request_id: None,
-        });
+/// Whether an asset has the bytes of `source`. Where the API does not say its digest, the bytes themselves are asked.
+fn has_bytes(client: &Client, asset: &Asset, source: &Source) -> Result<bool, Failure> {
+    if asset.digest.is_some() || !asset.is_uploaded() || asset.size != source.size {
+        return Ok(asset.is(source.size, &source.sha256));
     }
-    client.delete_asset(asset.id)
+    let wanted = Asset { digest: Some(format!("sha256:{}", source.sha256)), ..asset.clone() };
+    match client.retry(|| fetch_checked(client, &wanted, &mut std::io::sink())) {
+        Ok(_) => Ok(true),
+        Err(Failure { cause: Cause::Corrupt(_), .. }) => Ok(false),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Whether `source` may be added to a release in this state.
+fn may_add(release: &Release, source: &Source) -> bool {
+    release.draft || (source.completes && !release.immutable)
+}
+
+/// Removes an asset that does not have the bytes of `source`, if the release allows it now; gives the asset back if it
+/// was just being sent and has become complete meanwhile.
+///
+/// The API has no conditional DELETE, so the release is read right before each one: another `finalize` may have
+/// published it since, or be about to. What slips through that gap is repaired by `finalize`, which puts missing sums
+/// back.
+fn remove(client: &Client, release: &Release, source: &Source, asset: &Asset) -> Result<Option<Asset>, Failure> {
+    client.retry(|| {
+        let fresh = client.release(release.id)?;
+        let Some(now) = fresh.assets.iter().find(|other| other.id == asset.id) else { return Ok(None) };
+        if now.is_uploaded() && !asset.is_uploaded() {
+            return Ok(Some(now.clone()));
+        }
+        // Nobody can download what is not uploaded: where the sums are only begun, they are missing.
+        if !fresh.draft && (asset.is_uploaded() || !may_add(&fresh, source)) {
+            let what = "differs, and the release is published: its assets are not changed";
+            return Err(refuse(source, what));
+        }
+        client.delete_asset(asset.id).map(|()| None)
+    })
 }
 
 fn send(client: &Client, release: &Release, source: &Source) -> Result<Asset, Failure> {

@@ -8,5 +8,6 @@ mod common;
 mod conformance;
 mod rerun;
 mod server;
+mod sums;
 mod tools;
 mod traps;
