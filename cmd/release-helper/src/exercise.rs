@@ -149,7 +149,8 @@ impl Start {
         let loader = platform.interpreter.as_deref().or(platform.loader.as_deref()).unwrap_or_default();
         let roots = ROOTS.iter().map(PathBuf::from);
         let test_roots = tree.into_iter().flat_map(|tree| TEST_ROOTS.map(|root| tree.join(root)));
-        let root = roots.chain(test_roots).find(|root| root.join(loader.trim_start_matches('/')).exists());
+        // The tests' own have more libraries than a cross libc.
+        let root = test_roots.chain(roots).find(|root| root.join(loader.trim_start_matches('/')).exists());
         let emulator = (machine != std::env::consts::ARCH).then(|| format!("qemu-{machine}"));
         if let Some(emulator) = emulator.as_deref().filter(|emulator| !on_path(emulator)) {
             return Err(emulator.to_owned());

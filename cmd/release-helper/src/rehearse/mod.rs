@@ -16,7 +16,7 @@ use crate::output::{self, Table};
 use crate::releases::{self, Client};
 use crate::toolchain::Toolchain;
 use crate::version::{self, Tag};
-use crate::{files, server, source};
+use crate::{files, record, server, source};
 
 /// What to rehearse.
 pub struct Options {
@@ -119,7 +119,7 @@ pub fn rehearse(options: &Options) -> Result<(Report, server::Running)> {
     let artifacts = build(&tree, "build", &cargo::Surroundings::default())?;
     step("build", format_args!("{} artifacts by cargo, Rust {}", artifacts.len(), toolchain.version));
 
-    let paths = write(&artifacts, &directory.join("artifacts"))?;
+    let mut paths = write(&artifacts, &directory.join("artifacts"))?;
     let mut kept = Vec::new();
     for (artifact, platform) in artifacts.iter().zip(&platforms) {
         let inspection = artifact::inspect::inspect(&artifact.bytes, platform, &contract, Some(&tag.version()))?;
@@ -134,9 +134,18 @@ pub fn rehearse(options: &Options) -> Result<(Report, server::Running)> {
     step("inspect", format_args!("{} of {} keep every clause of the contract", count(&kept), kept.len()));
     ensure!(kept.iter().all(|&kept| kept), "an artifact breaks the contract; the draft stays unpublished");
 
-    let rules = releases::Rules::of(&contract);
-    releases::upload(&client, draft.id, &paths, &rules)?;
-    step("upload", format_args!("{} assets", paths.len()));
+    let made_of = (!options.allow_dirty).then_some(commit.as_str());
+    let records = record::records(&contract, &toolchain, &tree, made_of, "cargo", &artifacts)?;
+    let mut expected = releases::Expectation::of(&contract, releases::Sums::default());
+    for record in &records {
+        let path = directory.join("artifacts").join(record::name(&record.asset));
+        files::write(&path, &record.to_bytes()?)?;
+        expected.names.push(record::name(&record.asset));
+        expected.records.insert(&record.asset, &record.sha256)?;
+        paths.push(path);
+    }
+    releases::upload(&client, draft.id, &paths, &releases::Rules::of(&contract))?;
+    step("upload", format_args!("{} artifacts and their build records", artifacts.len()));
 
     let names: Vec<String> = artifacts.iter().map(|artifact| artifact.asset.clone()).collect();
     let downloaded = releases::download(&client, draft.id, &directory.join("downloaded"), &names)?;
@@ -152,12 +161,9 @@ pub fn rehearse(options: &Options) -> Result<(Report, server::Running)> {
     let ran = trials.iter().filter(|trial| matches!(trial, Trial::Ran { .. })).count();
     step("test", format_args!("{ran} of {} loaded real libraries as downloaded", trials.len()));
 
-    let mut records = releases::Sums::default();
-    for artifact in &artifacts {
-        records.insert(&artifact.asset, &artifact.sha256)?;
-    }
-    releases::finalize(&client, draft.id, &releases::Expectation::of(&contract, records))?;
-    step("finalize", format_args!("{} written, exactly {} assets, published", contract.sums, contract.assets().len()));
+    releases::finalize(&client, draft.id, &expected)?;
+    let count = expected.names.len() + 1;
+    step("finalize", format_args!("{} written, exactly {count} assets, published", contract.sums));
 
     let published = releases::download(&client, draft.id, &directory.join("published"), &names)?;
     let rebuilt = rebuild(&scratch, &tree, build)?;

@@ -70,7 +70,7 @@ pub(super) struct Store {
     directory: PathBuf,
     state: Mutex<State>,
     /// Held for the life of the server: two servers on one directory would overwrite each other.
-    _lock: File,
+    lock: File,
 }
 
 struct State {
@@ -123,7 +123,7 @@ impl Store {
             releases,
             ledger,
         };
-        Ok(Self { directory: directory.to_owned(), state: Mutex::new(state), _lock: lock })
+        Ok(Self { directory: directory.to_owned(), state: Mutex::new(state), lock })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -233,6 +233,13 @@ impl Store {
 
     fn write_ledger(&self, ledger: &Ledger) -> Result<()> {
         files::write(&self.directory.join("ledger.json"), &serde_json::to_vec(ledger)?)
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        // Closing is not enough: a child that another thread is just starting holds a copy until it executes.
+        let _ = self.lock.unlock();
     }
 }
 

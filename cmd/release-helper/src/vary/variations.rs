@@ -51,7 +51,7 @@ impl Plan {
         };
         plan.surroundings.home = Some(room.join("home"));
         plan.surroundings.cargo_home = Some(room.join("cargo-home"));
-        plan.set("TMPDIR", &plan.room.join("temporary"));
+        plan.set("TMPDIR", plan.room.join("temporary"));
         plan
     }
 

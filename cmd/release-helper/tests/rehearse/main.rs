@@ -2,6 +2,7 @@
 
 mod checkout;
 mod interrupts;
+mod kept;
 mod refusals;
 
 use std::collections::BTreeMap;

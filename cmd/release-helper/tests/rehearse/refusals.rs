@@ -1,6 +1,7 @@
 //! What cannot be released: each is said plainly, with advice and exit status 2, and nothing is lost.
 
 use std::fs;
+use std::io::Write;
 use std::net::TcpListener;
 
 use crate::checkout::Checkout;
@@ -101,4 +102,25 @@ fn a_platform_that_does_not_exist() {
     let checkout = Checkout::new("platform");
     let said = refusal(&checkout, &["rehearse", "--platform", "linux-riscv64"]);
     assert!(said.contains("\"linux-riscv64\"") && said.contains("linux-arm64-musl"), "{said}");
+}
+
+#[test]
+fn a_disk_that_is_full() {
+    let checkout = Checkout::new("full");
+    std::fs::create_dir(checkout.path().join("dist")).unwrap();
+    // Room for the server's own files, not for six artifacts.
+    let script =
+        format!("mount -t tmpfs -o size=64k tmpfs dist && exec {} rehearse", env!("CARGO_BIN_EXE_release-helper"));
+    let may_mount = checkout.command("unshare").args(["--mount", "true"]).status().is_ok_and(|status| status.success());
+    if !may_mount {
+        let _ = writeln!(std::io::stderr(), "skipped: a_disk_that_is_full: mounting needs root");
+        return;
+    }
+    let output = checkout.command("unshare").args(["--mount", "sh", "-c", &script]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("No space left on device") && said.contains("hint: "), "{said}");
+    checkout.assert_no_traces();
+    // With room, the same command works.
+    assert!(checkout.helper(&["rehearse", "--platform", "linux-amd64"]).status().unwrap().success());
 }

@@ -281,3 +281,18 @@ fn a_new_version_of_an_action_waits_a_week() {
         assert!(entry.contains("cooldown: { default-days: 7 }"), "{ecosystem}");
     }
 }
+
+#[test]
+fn a_release_is_never_cancelled_by_another_and_a_person_may_have_the_last_word() {
+    let release = workflow("release.yml");
+    assert_eq!(release.concurrency["cancel-in-progress"], false);
+    assert_eq!(release.jobs["finalize-release"].environment.as_deref(), Some("release"));
+    for (name, workflow) in workflows() {
+        assert_eq!(format!("{}.yml", workflow.name), name);
+    }
+}
+
+#[test]
+fn a_stranger_verifies_the_release_without_any_permission() {
+    assert!(workflow("release.yml").jobs["verify-published"].permissions.is_empty());
+}

@@ -1,0 +1,36 @@
+//! `rehearse --keep`: the commands of the README, against the server that is left running.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use crate::checkout::Checkout;
+
+#[test]
+fn the_readmes_commands_work_against_the_kept_server() {
+    let checkout = Checkout::new("kept");
+    let readme = std::fs::read_to_string(checkout.path().join("README.md")).unwrap();
+    let block = readme.split("```sh\n").find(|block| block.contains("$API")).unwrap().split("```").next().unwrap();
+    let mut server = checkout.helper(&["rehearse", "v1.2.3", "--keep"]).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(server.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let api = said.find_map(|line| line.strip_prefix("API=").map(str::to_owned)).expect("the address is printed");
+
+    let script = block.replace("cargo release-helper", env!("CARGO_BIN_EXE_release-helper"));
+    let output = checkout.command("bash").args(["-euxc", &script]).env("API", &api).output().unwrap();
+    let stop = Command::new("kill").args(["-INT", &server.id().to_string()]).status().unwrap();
+    assert!(stop.success());
+    assert_eq!(server.wait().unwrap().code(), Some(130));
+
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(told.contains("\"tag_name\":") && told.contains("v1.2.3"), "{told}");
+    assert_eq!(told.matches(" reproduced ").count(), 6, "{told}");
+    let sums = std::fs::read_to_string(checkout.path().join("SHA256SUMS")).unwrap();
+    let published = checkout.path().join("dist/rehearsal/published");
+    for (line, name) in sums.lines().filter_map(|line| Some((line, line.split("  ").nth(1)?))) {
+        if let Ok(bytes) = std::fs::read(published.join(name)) {
+            assert_eq!(line, format!("{}  {name}", release_helper::digest::sha256(&bytes)));
+        }
+    }
+    assert_eq!(sums.lines().count(), 12, "six artifacts and their build records:\n{sums}");
+    checkout.assert_no_traces();
+}
