@@ -83,8 +83,8 @@ pub fn default_rounds() -> usize {
     ALL.len() + 1
 }
 
-/// Builds `subject` once as it is, and `rounds` times varied. The first round varies everything at once, the next
-/// ones each variation alone, the others random choices, the same in every run. A round that differs is narrowed down
+/// Builds `subject` once as it is, and `rounds` times varied: each variation alone, then everything at once, then
+/// random choices, the same in every run. If the rounds do not suffice for each alone, everything at once comes first. A round that differs is narrowed down
 /// to the variations it takes; those are left out from then on, so that they hide no other.
 pub fn vary(subject: &Subject<'_>, rounds: usize) -> Result<Outcome> {
     let scratch = Scratch::new()?;
@@ -124,10 +124,13 @@ pub fn vary(subject: &Subject<'_>, rounds: usize) -> Result<Outcome> {
     for round in 0..rounds {
         outcome.rounds += 1;
         loop {
-            let mut chosen = match round.checked_sub(1) {
-                None => left.clone(),
-                Some(index) if index < alone.len() => vec![alone[index]],
-                Some(index) => some_of(&left, index),
+            let mut chosen = match round {
+                // Few rounds tell most with everything at once; where there is time for each alone, that names faster.
+                0 if rounds <= alone.len() => left.clone(),
+                _ if rounds <= alone.len() => vec![alone[round - 1]],
+                _ if round < alone.len() => vec![alone[round]],
+                _ if round == alone.len() => left.clone(),
+                _ => some_of(&left, round),
             };
             chosen.retain(|variation| left.iter().any(|other| other.name == variation.name));
             output::progress(format_args!("round {} of {rounds}: {}", round + 1, names(&chosen).join(", ")));

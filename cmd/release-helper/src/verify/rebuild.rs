@@ -1,0 +1,103 @@
+//! The rebuild of a tag's artifacts on this machine.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use super::Options;
+use crate::build::{Artifact, Backend, cargo, nix};
+use crate::contract::{Contract, Platform};
+use crate::error::hint_of;
+use crate::interrupt::Scratch;
+use crate::output;
+use crate::record::{self, Record};
+use crate::toolchain::Toolchain;
+
+/// What was rebuilt here, and what was not.
+pub(super) struct Rebuild {
+    pub(super) by: String,
+    pub(super) artifacts: Vec<Artifact>,
+    pub(super) records: Vec<Record>,
+    /// For the platforms that are not among the artifacts: why, and what would allow it.
+    pub(super) obstacles: Vec<(String, String)>,
+    pub(super) toolchain: Option<Toolchain>,
+}
+
+impl Rebuild {
+    pub(super) fn run(
+        options: &Options,
+        contract: &Contract,
+        platforms: &[&Platform],
+        tree: &Path,
+        commit: &str,
+        scratch: &Scratch,
+    ) -> Result<Self> {
+        let toolchain = Toolchain::of_tree(tree);
+        // Cargo answers in seconds what Nix has to fetch first.
+        let backend = options.backend.unwrap_or(if toolchain.is_ok() { Backend::Cargo } else { Backend::Nix });
+        let host = format!("{} {}", std::env::consts::ARCH, std::env::consts::OS);
+        let mut rebuild = Self {
+            by: format!("nix on {host}"),
+            artifacts: Vec::new(),
+            records: Vec::new(),
+            obstacles: Vec::new(),
+            toolchain: None,
+        };
+        let place = scratch.path().join("a verifier's place");
+        let mut obstacle = |platform: &Platform, error: &anyhow::Error| {
+            let hint = hint_of(error).map(|hint| format!("; {hint}")).unwrap_or_default();
+            rebuild.obstacles.push((platform.name.clone(), format!("{error:#}{hint}")));
+        };
+        let name = match backend {
+            Backend::Cargo => {
+                let toolchain = toolchain?;
+                let mut able = Vec::new();
+                for platform in platforms {
+                    match toolchain.ensure_targets(&[platform]) {
+                        Ok(()) => able.push(*platform),
+                        Err(error) => obstacle(platform, &error),
+                    }
+                }
+                output::step(format_args!(
+                    "rebuilding {} artifacts with cargo, Rust {}",
+                    able.len(),
+                    toolchain.version
+                ));
+                if !able.is_empty() {
+                    rebuild.artifacts =
+                        cargo::build(&toolchain, contract, &able, tree, &place, &cargo::Surroundings::default())?;
+                }
+                rebuild.by = format!("cargo, Rust {}, on {host}", toolchain.version);
+                rebuild.toolchain = Some(toolchain);
+                "cargo"
+            }
+            Backend::Nix => {
+                output::step(format_args!("rebuilding {} artifacts with nix", platforms.len()));
+                for platform in platforms {
+                    match nix::build(&[platform], tree, &place.join(&platform.name), &nix::Demands::default()) {
+                        Ok(built) => rebuild.artifacts.extend(built),
+                        Err(error) => obstacle(platform, &error),
+                    }
+                }
+                rebuild.toolchain = toolchain.ok();
+                "nix"
+            }
+        };
+        if let Some(toolchain) = &rebuild.toolchain {
+            let known: Vec<Artifact> = rebuild
+                .artifacts
+                .iter()
+                .filter(|artifact| {
+                    contract.platform(&artifact.platform).is_ok_and(|p| toolchain.core_digest(&p.target).is_ok())
+                })
+                .cloned()
+                .collect();
+            rebuild.records = record::records(contract, toolchain, tree, Some(commit), name, &known)?;
+        }
+        Ok(rebuild)
+    }
+
+    pub(super) fn platforms<'c>(&self, contract: &'c Contract) -> Result<Vec<&'c Platform>> {
+        self.artifacts.iter().map(|artifact| contract.platform(&artifact.platform)).collect()
+    }
+}
