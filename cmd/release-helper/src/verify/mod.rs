@@ -28,9 +28,6 @@ use crate::version::{self, Tag};
 pub use published::Published;
 use rebuild::Rebuild;
 
-/// What may lie beside an artifact in a release: the build record and the bundle of its attestation.
-const COMPANIONS: [&str; 2] = [".build.json", ".sigstore.json"];
-
 /// What to verify.
 pub struct Options {
     /// The release's tag.
@@ -219,18 +216,13 @@ impl Rebuilt {
 
 /// How the set of assets is not the contract's.
 fn wrong_set(contract: &Contract, published: &Published) -> Vec<String> {
-    let belongs = |name: &str| {
-        contract.assets().iter().any(|asset| {
-            let rest = name.strip_prefix(asset.as_str());
-            rest.is_some_and(|rest| rest.is_empty() || *asset != contract.sums && COMPANIONS.contains(&rest))
-        })
-    };
     let missing = contract.assets().into_iter().filter(|name| !published.files.contains_key(name));
     let missing = missing.filter(|name| *name != contract.sums).map(|name| format!("{name} is missing"));
+    let known: Vec<String> = contract.assets().into_iter().chain(contract.companions()).collect();
     let foreign = published
         .files
         .keys()
-        .filter(|name| !belongs(name))
+        .filter(|name| !known.contains(name))
         .map(|name| format!("{name} does not belong to the release"));
     missing.chain(foreign).collect()
 }
