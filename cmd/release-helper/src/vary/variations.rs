@@ -298,7 +298,7 @@ pub const ALL: &[Variation] = &[
             // input is a pipe that never ends and never says anything: at the end of a file it would spin.
             let quote = r#"printf %s "$word" | sed "s/'/'\\\\''/g""#;
             let line = format!(r#"line=; for word do line="$line '$({quote})'"; done;"#);
-            let start = r#"mkfifo "$0.input" && exec script --quiet --return --command "$line" /dev/null <>"$0.input""#;
+            let start = r#"rm -f "$0.input" && mkfifo "$0.input" && exec script --quiet --return --command "$line" /dev/null <>"$0.input""#;
             plan.wrap(["sh", "-c", &format!("{line} {start}")]);
             plan.surroundings.wrapper.push(staged(&plan.place).into());
         },
