@@ -14,7 +14,7 @@ fn the_readmes_commands_work_against_the_kept_server() {
     let mut said = BufReader::new(server.stderr.take().unwrap()).lines().map(Result::unwrap);
     let api = said.find_map(|line| line.strip_prefix("API=").map(str::to_owned)).expect("the address is printed");
 
-    let script = block.replace("cargo release-helper", env!("CARGO_BIN_EXE_release-helper"));
+    let script = block.replace("cargo release-helper", concat!("'", env!("CARGO_BIN_EXE_release-helper"), "'"));
     let output = checkout.command("bash").args(["-euxc", &script]).env("API", &api).output().unwrap();
     let stop = Command::new("kill").args(["-INT", &server.id().to_string()]).status().unwrap();
     assert!(stop.success());

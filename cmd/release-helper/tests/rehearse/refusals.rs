@@ -110,7 +110,7 @@ fn a_disk_that_is_full() {
     std::fs::create_dir(checkout.path().join("dist")).unwrap();
     // Room for the server's own files, not for six artifacts.
     let script =
-        format!("mount -t tmpfs -o size=64k tmpfs dist && exec {} rehearse", env!("CARGO_BIN_EXE_release-helper"));
+        format!("mount -t tmpfs -o size=64k tmpfs dist && exec '{}' rehearse", env!("CARGO_BIN_EXE_release-helper"));
     let may_mount = checkout.command("unshare").args(["--mount", "true"]).status().is_ok_and(|status| status.success());
     if !may_mount {
         let _ = writeln!(std::io::stderr(), "skipped: a_disk_that_is_full: mounting needs root");
