@@ -1,6 +1,7 @@
 //! `tally` counts rebuilders that signed, each once, and nobody else.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -120,7 +121,11 @@ fn strangers_changed_files_and_signatures_for_other_purposes_do_not_count() {
 #[test]
 fn a_minisign_signature_counts_under_the_name_of_its_key() {
     if Command::new("minisign").arg("-v").output().is_err() {
-        eprintln!("SKIPPED: minisign is not installed");
+        // Past libtest, which keeps the output of a test that passes: `.ci/run` counts this line.
+        let _ = writeln!(
+            std::io::stderr(),
+            "skipped: a_minisign_signature_counts_under_the_name_of_its_key: minisign is not installed"
+        );
         return;
     }
     let folder = Folder::new();

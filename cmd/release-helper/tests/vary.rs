@@ -1,6 +1,7 @@
 //! `vary` finds what reaches the bytes, and names it.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
@@ -92,7 +93,11 @@ fn the_day_of_the_build_is_found_although_two_builds_in_a_row_are_the_same() {
 #[test]
 fn the_number_of_processors_is_found_and_named() {
     if std::thread::available_parallelism().unwrap().get() == 1 {
-        eprintln!("SKIPPED: one processor cannot be made fewer");
+        // Past libtest, which keeps the output of a test that passes: `.ci/run` counts this line.
+        let _ = writeln!(
+            std::io::stderr(),
+            "skipped: the_number_of_processors_is_found_and_named: one processor cannot be made fewer"
+        );
         return;
     }
     assert_eq!(culprits("leak(std::thread::available_parallelism().unwrap());"), ["cores"]);
