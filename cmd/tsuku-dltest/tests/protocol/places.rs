@@ -55,7 +55,7 @@ pub(crate) fn obstacle(world: &World, name: &str) -> Option<&'static str> {
 fn it_works_from_any_path(world: &World) -> Result<(), String> {
     let directory = world.empty_directory("places");
     let healthy = world.library(&directory, "healthy");
-    let mut deep = directory.join("with a space\nand a newline");
+    let deep = directory.join("with a space\nand a newline");
     fs::create_dir(&deep).expect("target is writable");
     let near = deep.join("tsuku dltest");
     fs::copy(&world.program, &near).expect("target is writable");
