@@ -22,7 +22,7 @@ mod darwin;
 #[cfg(target_os = "macos")]
 use darwin as platform;
 
-#[cfg(target_env = "musl")]
+#[cfg(all(target_env = "musl", link_recipe))]
 mod musl;
 
 /// A path that the loader is going to be asked for. On Linux one with a slash leads to its file, or to none.

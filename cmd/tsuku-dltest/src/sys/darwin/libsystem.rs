@@ -96,6 +96,11 @@ pub(super) struct MachHeader {
 }
 pub(super) const MH_EXECUTE: u32 = 2;
 
+// A development build; with the recipe the stub stands in link.toml.
+#[cfg(not(link_recipe))]
+#[link(name = "System")]
+unsafe extern "C" {}
+
 unsafe extern "C" {
     pub(super) fn _exit(status: c_int) -> !;
     pub(super) fn __error() -> *const c_int;
