@@ -69,6 +69,11 @@ struct SigAction {
     flags: c_int,
 }
 
+// A development build; with the recipe the stub stands in link.toml.
+#[cfg(not(link_recipe))]
+#[link(name = "System")]
+unsafe extern "C" {}
+
 unsafe extern "C" {
     fn _exit(status: c_int) -> !;
     fn __error() -> *const c_int;

@@ -22,7 +22,7 @@ mod darwin;
 #[cfg(target_os = "macos")]
 use darwin as platform;
 
-#[cfg(target_env = "musl")]
+#[cfg(all(target_env = "musl", link_recipe))]
 mod musl;
 
 use core::ffi::{CStr, c_char, c_int, c_void};
