@@ -5,8 +5,8 @@ let
   contract = import ./platforms.nix;
   packagesOn =
     system:
-    self.packages.${system} or (throw ''
-      tsuku-dltest is not built on ${system}, but on ${toString contract.nix-systems} (nix-systems in its release.toml)'');
+    self.packages.${system}
+      or (throw "${contract.binary} is built on ${toString contract.nix-systems}, not on ${system}");
   inherit (final.stdenv) buildPlatform hostPlatform;
 
   platform = contract.platformOf { inherit (hostPlatform) system isMusl; };

@@ -18,25 +18,28 @@ let
     }
   ) contract.platform;
 
-  # The one platform that fits. Two would be a silent choice between them.
-  only =
-    what: fits:
-    let
-      found = builtins.filter fits (builtins.attrValues platforms);
-    in
-    if builtins.length found == 1 then
-      builtins.head found
-    else
-      throw "release.toml has ${toString (builtins.length found)} platforms for ${what}, not one";
+  names = builtins.concatStringsSep ", ";
 in
 contract
 // {
   inherit platforms;
 
-  # The platform whose artifact a machine runs: `{ system = "x86_64-linux"; isMusl = false; }`.
+  # The platform whose artifact a machine runs: `{ system = "x86_64-linux"; isMusl = false; }`. Two that fit would be a
+  # silent choice between them.
   platformOf =
     { system, isMusl }:
-    only "${system}${if isMusl then " with musl" else ""}" (
-      platform: platform.system == system && platform.isMusl == isMusl
-    );
+    let
+      machine = if isMusl then "${system} with musl" else system;
+      found = builtins.filter (platform: platform.system == system && platform.isMusl == isMusl) (
+        builtins.attrValues platforms
+      );
+    in
+    if found == [ ] then
+      throw "${contract.binary} is not made for ${machine}, but for ${names (builtins.attrNames platforms)}"
+    else if builtins.length found > 1 then
+      throw "release.toml has more than one platform for ${machine}: ${
+        names (map (platform: platform.name) found)
+      }"
+    else
+      builtins.head found;
 }

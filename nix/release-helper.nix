@@ -20,7 +20,8 @@ let
   };
   # crane makes empty tests, also those that Cargo.toml names in the program's folder: they would make it a member.
   crates =
-    arguments: craneLib.buildDepsOnly (arguments // { extraDummyScript = "rm -rf $out/cmd/${binary}"; });
+    arguments:
+    craneLib.buildDepsOnly (arguments // { extraDummyScript = "rm -rf $out/cmd/${binary}"; });
 
   # The checks compile in a fraction of the time without link-time optimization. They see the program too: the helper's
   # tests read its files.

@@ -9,6 +9,7 @@ let
   leaves = final: prev: {
     formats.toml = _: { generate = name: _: final.empty name; };
     vscode-utils.buildVscodeExtension = _: final.empty "rust-analyzer";
+    mkShell = final.callPackage ./core/pkgs/build-support/mkshell { };
     empty = name: final.runCommand name { } "mkdir $out";
   };
   missing =
@@ -30,6 +31,8 @@ let
     final: prev:
     lib.genAttrs [
       "curl"
+      "git"
+      "gitMinimal"
       "jq"
       "libiconv"
       "zstd"
@@ -37,6 +40,9 @@ let
     // {
       bash = final.empty "bash" // {
         shellPath = "/bin/bash";
+      };
+      darwin = prev.darwin // {
+        signingUtils = final.empty "signing-utils";
       };
       fetchurl = prev.fetchurl.override { curl = final.empty "curl"; };
     };
@@ -64,7 +70,7 @@ let
           targetPlatform = localSystem;
           initialPath = [ (tool "tools") ];
           shell = "${tool "bash"}/bin/bash";
-          fetchurlBoot = null;
+          fetchurlBoot = _: tool "source";
         };
     in
     [
@@ -94,7 +100,8 @@ import ./core (
       leaves
       missing
     ]
-    ++ lib.optional isDarwin booted;
+    ++ lib.optional isDarwin booted
+    ++ arguments.overlays or [ ];
   }
   // lib.optionalAttrs isDarwin { stdenvStages = madeUp; }
 )
