@@ -120,17 +120,18 @@ mod tests {
     #[test]
     fn only_a_regular_file_is_replaced() {
         let directory = tempfile::tempdir().unwrap();
-        let [target, link, pipe] = ["target", "link", "pipe"].map(|name| directory.path().join(name));
+        let [target, link, pipe, socket] = ["target", "link", "pipe", "socket"].map(|name| directory.path().join(name));
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
         fs::write(&target, "kept").unwrap();
         std::os::unix::fs::symlink(&target, &link).unwrap();
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-        for path in [&link, &pipe, Path::new("/dev/null"), directory.path()] {
+        for path in [&link, &pipe, &socket, directory.path()] {
             let error = write(path, b"new").unwrap_err();
             assert!(format!("{error:#}").contains("is left as it is"), "{error:#}");
         }
         assert_eq!(read(&target).unwrap(), b"kept");
-        assert!(link.is_symlink() && !pipe.is_file());
-        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 3);
+        assert!(link.is_symlink() && !pipe.is_file() && !socket.is_file());
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 4);
     }
 
     #[test]

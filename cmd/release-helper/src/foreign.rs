@@ -10,12 +10,13 @@ use serde_json::Value;
 /// A line is cut after so many characters.
 const LONGEST_LINE: usize = 512;
 /// A text of several lines, such as release notes, is cut after so many characters.
-const LONGEST_TEXT: usize = 256 * 1024;
+const LONGEST_TEXT: usize = 4 * 1024 * 1024;
 
 /// Whether a terminal, a browser or an editor acts on `c`, or shows something else than there is: controls, line and
 /// paragraph separators, and Unicode's invisible and bidirectional format characters (UAX 9, "Trojan Source").
 fn acts(c: char) -> bool {
     c.is_control()
+        || (c.is_whitespace() && c != ' ')
         || matches!(c,
             '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
             | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
@@ -33,14 +34,20 @@ fn replaced(text: &str, longest: usize, keep: impl Fn(char) -> bool) -> String {
     cleaned
 }
 
-/// `text` as one line that does nothing.
+/// `text` as one line that does nothing. A second space in a row is replaced too: many would make a terminal wrap, and
+/// what follows look like a line of its own.
 pub fn line(text: &str) -> String {
-    replaced(text, LONGEST_LINE, |_| false)
+    let spaced = text.replace("  ", " \u{fffd}");
+    replaced(&spaced, LONGEST_LINE, |_| false)
 }
 
 /// `text` with its line ends and tabs, and nothing else that acts; emoji are left whole.
 pub fn text(text: &str) -> String {
-    replaced(&text.replace("\r\n", "\n"), LONGEST_TEXT, |c| matches!(c, '\n' | '\t' | '\u{200d}' | '\u{fe0f}'))
+    let keep = |c: char| {
+        matches!(c, '\n' | '\t' | '\u{a0}' | '\u{200d}' | '\u{fe0f}') || ('\u{2000}'..='\u{200a}').contains(&c)
+    };
+    replaced(&text.replace("\r\n", "\n"), LONGEST_TEXT, keep)
+}'))
 }
 
 /// Whether `name` can be shown and compared as it is.
@@ -76,16 +83,23 @@ pub fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
 /// `text` for Markdown, where all of it is shown as it is: no link, tag, comment, code or table cell begins or ends in it.
 pub fn markdown(text: &str) -> String {
     let mut escaped = String::new();
-    for c in line(text).chars() {
+    let text = line(text);
+    for (index, c) in text.char_indices() {
         match c {
             // An entity, so that no address and no mention is made a link (GitHub Flavored Markdown, "autolinks").
-            ':' | '@' | '<' | '>' | '&' => escaped += &format!("&#{};", u32::from(c)),
+            ':' if text[index..].starts_with("://") => escaped += "&#58;",
+            '@' | '<' | '>' | '&' => escaped += &format!("&#{};", u32::from(c)),
             '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '#' | '+' | '!' | '|' | '~' => escaped.extend(['\\', c]),
             'w' | 'W' if escaped.to_lowercase().ends_with("ww") => escaped += &format!("&#{};", u32::from(c)),
             _ => escaped.push(c),
         }
     }
     escaped
+}
+
+/// `text` as code in Markdown, in a table too.
+pub fn code(text: &str) -> String {
+    format!("`{}`", line(text).replace('`', "'").replace('|', "\\|"))
 }
 
 #[cfg(test)]
@@ -123,7 +137,8 @@ mod tests {
 
     #[test]
     fn markdown_shows_what_is_there_and_nothing_comes_of_it() {
-        assert_eq!(markdown("plain text, 1.2.3 (yes)"), "plain text, 1.2.3 (yes)");
+        assert_eq!(markdown("ubuntu:20.04: ran, 1.2.3 (yes)"), "ubuntu:20.04: ran, 1.2.3 (yes)");
+        assert_eq!(code("a`<b>|\n"), "`a'<b>\\|\u{fffd}`");
         assert_eq!(markdown("a|b\\|c"), "a\\|b\\\\\\|c");
         assert_eq!(markdown("<!-- x -->"), "&#60;\\!-- x --&#62;");
         assert_eq!(markdown("https://evil.example"), "https&#58;//evil.example");
