@@ -47,7 +47,6 @@ pub fn text(text: &str) -> String {
         matches!(c, '\n' | '\t' | '\u{a0}' | '\u{200d}' | '\u{fe0f}') || ('\u{2000}'..='\u{200a}').contains(&c)
     };
     replaced(&text.replace("\r\n", "\n"), LONGEST_TEXT, keep)
-}'))
 }
 
 /// Whether `name` can be shown and compared as it is.

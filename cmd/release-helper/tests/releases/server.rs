@@ -69,8 +69,8 @@ fn a_kill_at_any_moment_loses_no_acknowledged_write() {
                     std::fs::write(&path, name.repeat(2000)).unwrap();
                     let rules = releases::Rules { names: vec![name.clone()], check: Box::new(|_, _| Ok(())) };
                     // After the kill there is no server to try again with.
-                    let client =
-                        Client::new(&process.url, REPOSITORY, Some(&token())).unwrap().stopping_after(2, false);
+                    let client = Client::new(&process.url, REPOSITORY, Some(&token())).unwrap();
+                    let client = client.stopping_after(2, false).with_clock(place.clock.clone());
                     if releases::upload(&client, id, &[path], &rules).is_err() {
                         break;
                     }

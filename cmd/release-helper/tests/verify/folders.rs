@@ -34,11 +34,12 @@ fn a_folder_with_an_honest_release_is_reproduced_through_links_too() {
 
 #[test]
 fn a_pipe_a_device_a_folder_or_nothing_in_an_assets_place_is_a_fault_and_keeps_nobody_waiting() {
-    let place: [(&str, &dyn Fn(&Path)); 4] = [
-        ("a pipe", &|path| assert!(Command::new("mkfifo").arg(path).status().unwrap().success())),
-        ("an endless device", &|path| symlink("/dev/zero", path).unwrap()),
-        ("a folder", &|path| fs::create_dir(path).unwrap()),
-        ("nothing", &|path| symlink("/nonexistent", path).unwrap()),
+    type Make = fn(&Path);
+    let place: [(&str, Make); 4] = [
+        ("a pipe", |path| assert!(Command::new("mkfifo").arg(path).status().unwrap().success())),
+        ("an endless device", |path| symlink("/dev/zero", path).unwrap()),
+        ("a folder", |path| fs::create_dir(path).unwrap()),
+        ("nothing", |path| symlink("/nonexistent", path).unwrap()),
     ];
     for (what, make) in place {
         for name in [LINUX, "SHA256SUMS", "something-else"] {

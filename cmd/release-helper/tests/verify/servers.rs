@@ -249,7 +249,7 @@ fn a_redirect_leads_to_no_other_scheme_and_not_round_in_circles() {
 fn a_name_with_a_line_end_forges_no_verdict() {
     let name = "x\nlinux-amd64       reproduced        22008 bytes, sha256 00\n\u{1b}[1A\u{1b}[2K\u{202e}";
     let server = Site::with_asset(name, b"x").serve();
-    let [html, markdown] = ["report.html", "report.md"].map(|name| server_path(name));
+    let [html, markdown] = ["report.html", "report.md"].map(server_path);
     let output = server.verify(&["--report", html.1.to_str().unwrap(), "--report", markdown.1.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(1));
     let told = [output.stdout, output.stderr].concat();
