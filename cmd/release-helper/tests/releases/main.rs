@@ -9,6 +9,8 @@ mod conformance;
 mod guard;
 mod rerun;
 mod server;
+#[path = "../support/skipped.rs"]
+mod skipped;
 mod sums;
 mod tools;
 mod traps;
