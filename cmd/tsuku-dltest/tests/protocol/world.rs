@@ -161,7 +161,7 @@ impl World {
     pub(crate) fn load(&self) -> usize {
         match (self.is_emulated(), self.is_stand_in()) {
             (true, _) => 20,
-            (_, true) => 4,
+            (_, true) => 10,
             _ => 1,
         }
     }
