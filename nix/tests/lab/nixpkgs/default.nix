@@ -81,7 +81,15 @@ let
     zstd = tool "zstd" [ "zstd" ];
 
     glibc = final.runCommand "glibc" { } "mkdir $out; ln -s /usr/lib/x86_64-linux-gnu $out/lib";
-    nixfmt = final.runCommand "nixfmt" { } "mkdir -p $out/bin; ln -s /lab/bin/nixfmt $out/bin";
+    nixfmt = final.runCommand "nixfmt" { } "mkdir -p $out/bin; ln -s /opt/nixfmt $out/bin/nixfmt";
+    # As nixpkgs' own, it does not need /lib64.
+    runtimeShell = "${
+      final.runCommand "bash" { nativeBuildInputs = [ final.patchelf ]; } ''
+        mkdir -p $out/bin
+        cp /usr/bin/bash $out/bin
+        patchelf --set-interpreter ${final.glibc}/lib/ld-linux-x86-64.so.2 $out/bin/bash
+      ''
+    }/bin/bash";
     remarshal = final.writeTextFile {
       name = "remarshal";
       destination = "/bin/remarshal";
