@@ -1,8 +1,8 @@
 //! Signing files where they are: a temporary file beside them, then a rename.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
@@ -56,7 +56,9 @@ struct Input {
 
 impl Input {
     fn open(path: &Path) -> Result<Self> {
-        let file = File::open(path)?;
+        // Opening a FIFO would wait for somebody to write.
+        let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+        let file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path)?;
         let metadata = file.metadata()?;
         ensure!(metadata.is_file(), "not a regular file");
         Ok(Self { file, metadata })
