@@ -1,8 +1,8 @@
 //! Signing files where they are: a temporary file beside them, then a rename.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
@@ -56,10 +56,7 @@ struct Input {
 
 impl Input {
     fn open(path: &Path) -> Result<Self> {
-        // Opening a FIFO would wait for somebody to write.
-        let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-        let file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path)?;
-        let metadata = file.metadata()?;
+        let (file, metadata) = files::open(path)?;
         ensure!(metadata.is_file(), "not a regular file");
         Ok(Self { file, metadata })
     }
@@ -81,6 +78,7 @@ fn rewrite(
     let outcome = difference(&plan, &source)?;
     // A rename would replace a symbolic link, not what it points to.
     let output = fs::canonicalize(output).unwrap_or_else(|_| output.to_owned());
+    files::ensure_replaceable(&output)?;
     let in_place = fs::metadata(&output)
         .is_ok_and(|existing| (existing.dev(), existing.ino()) == (original.metadata.dev(), original.metadata.ino()));
     if !dry_run && (outcome != Outcome::Unchanged || !in_place) {

@@ -61,7 +61,8 @@ fn verify_slice(source: &dyn Source, slice: &Slice) -> Result<report::Slice> {
 fn sealed_to_the_end(mut entry: report::Slice, what: &str) -> report::Slice {
     if let Some(signature) = entry.signature.as_ref().filter(|_| entry.problem.is_none()) {
         let end = signature.offset + signature.size;
-        entry.problem = (end != entry.size).then(|| format!("{what} ends at {:#x}, its signature at {end:#x}", entry.size));
+        entry.problem =
+            (end != entry.size).then(|| format!("{what} ends at {:#x}, its signature at {end:#x}", entry.size));
     }
     entry
 }
