@@ -10,3 +10,5 @@ mod invariants;
 mod mutations;
 mod programs;
 mod refusals;
+#[path = "../support/skipped.rs"]
+mod skipped;
