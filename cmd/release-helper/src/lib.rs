@@ -1,10 +1,13 @@
 //! The parts of `release-helper`, one room per concern. Data flows one way:
 //! contract → artifact → inspected → signed → digest → asset → published → verified.
 
+#![forbid(unsafe_code)]
+
 pub mod artifact;
 pub mod build;
 pub mod codesign;
 pub mod commands;
+pub mod confine;
 pub mod contract;
 pub mod date;
 pub mod digest;
@@ -13,6 +16,7 @@ pub mod exercise;
 pub mod files;
 pub mod interrupt;
 pub mod output;
+mod place;
 pub mod preflight;
 pub mod process;
 pub mod record;
