@@ -44,7 +44,7 @@ let
         craneLib = craneIn pkgs;
       };
 
-      recipe = pkgs.callPackage ./recipe.nix { inherit contract source release-helper; };
+      recipe = pkgs.callPackage ./recipe.nix { inherit contract source; };
       second-builder = pkgs.callPackage ./second-builder.nix {
         inherit recipe;
         naersk = pkgs.callPackage naersk {

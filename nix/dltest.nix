@@ -1,7 +1,6 @@
 # One platform's artifact, built by crane.
 {
   lib,
-  buildPackages,
   craneLib,
   recipe,
   second-builder,
@@ -17,7 +16,6 @@ craneLib.buildPackage (
     pname = platform.asset;
     inherit (shared) version src;
     cargoExtraArgs = lib.concatStringsSep " " shared.cargoArguments;
-    depsBuildBuild = [ buildPackages.stdenv.cc ]; # links build.rs, also where stdenv is a cross one
 
     # No crates: nothing to vendor, nothing to build beforehand, no path to remove.
     cargoVendorDir = null;

@@ -114,7 +114,8 @@ impl Scratch {
     pub fn new() -> Result<Self> {
         let parent = place::find()?;
         let mut builder = tempfile::Builder::new();
-        let create = || builder.prefix(".release-helper-").permissions(Permissions::from_mode(0o700)).tempdir_in(&parent);
+        let create =
+            || builder.prefix(".release-helper-").permissions(Permissions::from_mode(0o700)).tempdir_in(&parent);
         let (directory, leftover) = leftover(create, |directory| directory.path())
             .with_context(|| format!("cannot create a directory in {}", parent.display()))
             .hint(format!("check that {} is writable and has free space, or set TMPDIR", parent.display()))?;

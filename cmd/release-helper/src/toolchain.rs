@@ -61,7 +61,8 @@ impl Toolchain {
         toolchain.host = field("host: ")?;
         // A Nix toolchain may keep cargo elsewhere.
         let own = toolchain.sysroot.join("bin/cargo");
-        toolchain.cargo = if own.is_file() { own } else { process::find("cargo").context("there is no cargo on PATH")? };
+        toolchain.cargo =
+            if own.is_file() { own } else { process::find("cargo").context("there is no cargo on PATH")? };
         Ok(toolchain)
     }
 
@@ -168,7 +169,8 @@ fn channel(root: &Path) -> Result<String> {
         ));
     }
     let path = root.join(FILE);
-    let text = String::from_utf8(crate::files::read(&path)?).with_context(|| format!("{} is not text", path.display()))?;
+    let text =
+        String::from_utf8(crate::files::read(&path)?).with_context(|| format!("{} is not text", path.display()))?;
     let document: Document =
         toml_edit::de::from_str(&text).with_context(|| format!("cannot use {}", path.display())).hint(CHANNEL)?;
     let channel = document.toolchain.channel;

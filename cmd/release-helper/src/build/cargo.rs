@@ -77,7 +77,7 @@ pub fn compile(
         if let Some(jobs) = surroundings.jobs {
             call = call.args(["--jobs", &jobs.to_string()]);
         }
-        call.limit(LIMIT).hint("the recipe needs Rust's own linker and a C compiler for the build script").read()?;
+        call.limit(LIMIT).hint("the recipe needs nothing but this Rust toolchain, with its own linker").read()?;
     }
     let finish = |platform: &&Platform| {
         let linked = target.join(&platform.target).join("release").join(&contract.binary);
@@ -102,7 +102,8 @@ impl Surroundings {
             Some(PathBuf::from(value))
         };
         let temporary = set("TMPDIR").unwrap_or_else(|| place.join("tmp"));
-        let mut walls = Walls { readable: readable.iter().map(|path| path.to_path_buf()).collect(), writable: Vec::new() };
+        let mut walls =
+            Walls { readable: readable.iter().map(|path| path.to_path_buf()).collect(), writable: Vec::new() };
         walls.readable.extend(set("LD_PRELOAD"));
         walls.writable.extend([place.to_owned(), cargo_home.clone(), home.clone(), temporary.clone()]);
         walls.writable.extend(self.target.clone());

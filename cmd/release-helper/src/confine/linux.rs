@@ -37,10 +37,7 @@ pub(super) fn enter(readable: &[PathBuf], writable: &[PathBuf]) -> Result<Streng
 fn drop_capabilities() -> rustix::io::Result<()> {
     let held = rustix::thread::capabilities(None)?;
     let kept = held.permitted & CapabilitySet::DAC_OVERRIDE;
-    set_capabilities(
-        None,
-        CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() },
-    )
+    set_capabilities(None, CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() })
 }
 
 fn landlock(readable: &[PathBuf], writable: &[PathBuf]) -> Result<Strength> {
@@ -63,9 +60,7 @@ fn landlock(readable: &[PathBuf], writable: &[PathBuf]) -> Result<Strength> {
         return Ok(Strength::None("this kernel has no Landlock, or has it switched off".to_owned()));
     };
     Ok(match effective_abi {
-        ABI::V1 | ABI::V2 => {
-            Strength::Partial("Landlock of Linux before 6.2 lets files be emptied".to_owned())
-        }
+        ABI::V1 | ABI::V2 => Strength::Partial("Landlock of Linux before 6.2 lets files be emptied".to_owned()),
         ABI::V3 | ABI::V4 | ABI::V5 => {
             Strength::Partial("Landlock of Linux before 6.12 does not hold back signals to threads".to_owned())
         }
