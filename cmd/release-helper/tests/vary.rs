@@ -120,8 +120,8 @@ fn two_leaks_at_once_are_both_named() {
 
 #[test]
 fn chance_is_told_from_the_clock() {
-    let address = "leak(std::fs::read_to_string(\"/proc/sys/kernel/random/uuid\").unwrap().trim());";
-    assert_eq!(culprits(address), [""]);
+    let chance = "use std::hash::{BuildHasher, RandomState}; leak(RandomState::new().hash_one(0));";
+    assert_eq!(culprits(chance), [""]);
 }
 
 /// A build script that leaks what it can see: every variation it has an eye for must be named, or it does not reach the
@@ -149,7 +149,8 @@ fn every_visible_variation_reaches_the_build() {
             shell("uname -n"),
             shell("uname -r"),
             shell("id -u"),
-            shell("wc -l < /proc/net/dev; cat /proc/self/personality; git rev-parse --is-inside-work-tree").replace('\n', " "),
+            // Whether two programs lie at the same addresses, and whether this is a repository.
+            shell("[ \"$(ldd /bin/sh)\" = \"$(ldd /bin/sh)\" ]; echo $?; git rev-parse --is-inside-work-tree").replace('\n', " "),
         );
         leak(seen.replace('\n', " "));
     "#;
@@ -166,8 +167,8 @@ fn every_visible_variation_reaches_the_build() {
         .flat_map(|culprit| culprit["variations"].as_array().unwrap())
         .map(|name| name.as_str().unwrap())
         .collect();
-    // One platform is one run of cargo, and a linker's flags are no variable.
-    let invisible = ["one-by-one", "build-path-length"];
+    // One platform is one run of cargo, a linker's flags are no variable, and inside its walls no build sees a network.
+    let invisible = ["one-by-one", "build-path-length", "network"];
     for tried in outcome["variations"].as_array().unwrap() {
         let name = tried["name"].as_str().unwrap();
         if let Some(obstacle) = tried.get("obstacle") {
