@@ -1,16 +1,20 @@
 # What crane and naersk are both told about a platform. Neither knows more than plain cargo does: the recipe of the bytes
 # is in Cargo.toml and link.toml.
 {
-  writeText,
   source,
   contract,
+  toolchains,
 }:
 let
   inherit (contract) binary;
 in
 platform: {
+  inherit binary;
   inherit (source) version;
+  # Said, and not left to the builders: a stdenv adds its own host to `pname`, which says nothing of the artifact.
+  name = "${platform.asset}-${source.version}";
   src = source.dltest;
+  toolchain = toolchains.forTarget platform.target;
 
   cargoArguments = [
     "--locked"
@@ -23,7 +27,7 @@ platform: {
     strictDeps = true;
 
     postPatch = ''
-      cp ${writeText "Cargo.lock" source.dltestLock} Cargo.lock
+      cp ${builtins.toFile "Cargo.lock" source.dltestLock} Cargo.lock
     '';
 
     postInstall = ''

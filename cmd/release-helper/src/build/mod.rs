@@ -2,6 +2,7 @@
 
 pub mod cargo;
 pub mod nix;
+pub mod stubs;
 
 use anyhow::{Context, Result, ensure};
 
