@@ -137,8 +137,14 @@ fn every_visible_variation_reaches_the_build() {
         let variable = |name: &str| std::env::var(name).unwrap_or_default();
         let order: Vec<_> = std::fs::read_dir("src").unwrap().map(|entry| entry.unwrap().file_name()).collect();
         let source = std::fs::metadata("build.rs").unwrap();
+        // Started again, this script only says where its memory lies.
+        if std::env::args().count() > 1 {
+            return println!("{:p}", &source);
+        }
+        let own = std::env::current_exe().unwrap();
+        let addresses = || std::process::Command::new(&own).arg("again").output().unwrap().stdout;
         let seen = format!(
-            "{} {order:?} {:?} {} {:o} {} {} {} {} {} {}",
+            "{} {order:?} {:?} {} {:o} {} {} {} {} {} {} {}",
             ["HOME", "CARGO_HOME", "TMPDIR", "TZ", "LANG", "SOURCE_DATE_EPOCH", "VERSION", "CFLAGS", "PATH", "NUM_JOBS",
              "CARGO_MANIFEST_DIR", "OUT_DIR", "TERM"].map(variable).join(" "),
             std::thread::available_parallelism(),
@@ -149,8 +155,8 @@ fn every_visible_variation_reaches_the_build() {
             shell("uname -n"),
             shell("uname -r"),
             shell("id -u"),
-            // Whether two programs lie at the same addresses, and whether this is a repository.
-            shell("[ \"$(ldd /bin/sh)\" = \"$(ldd /bin/sh)\" ]; echo $?; git rev-parse --is-inside-work-tree").replace('\n', " "),
+            addresses() == addresses(),
+            std::path::Path::new("../../.git").exists(),
         );
         leak(seen.replace('\n', " "));
     "#;

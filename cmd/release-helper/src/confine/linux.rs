@@ -9,7 +9,7 @@ use landlock::{
     ABI, Access, AccessFs, AccessNet, Compatible, LandlockStatus, Ruleset, RulesetAttr, RulesetCreatedAttr, Scope,
     path_beneath_rules,
 };
-use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
+use rustix::thread::{self, CapabilitiesSecureBits, CapabilitySet, CapabilitySets};
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
 };
@@ -32,12 +32,19 @@ pub(super) fn enter(readable: &[PathBuf], writable: &[PathBuf]) -> Result<Streng
     }
 }
 
-/// Root keeps the power to open its files whatever their mode, which Landlock bounds; all others are gone, and no
-/// program brings them back once `no_new_privs` is set.
+/// Root keeps the power to open files whatever their mode, which Landlock bounds; all other powers are gone for good.
 fn drop_capabilities() -> rustix::io::Result<()> {
-    let held = rustix::thread::capabilities(None)?;
-    let kept = held.permitted & CapabilitySet::DAC_OVERRIDE;
-    set_capabilities(None, CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() })
+    let kept = thread::capabilities(None)?.permitted & CapabilitySet::DAC_OVERRIDE;
+    if thread::capabilities(None)?.effective.contains(CapabilitySet::SETPCAP) {
+        // Else the programs that root starts would gain all of them again.
+        let bits = CapabilitiesSecureBits::NO_ROOT | CapabilitiesSecureBits::NO_ROOT_LOCKED;
+        thread::set_capabilities_secure_bits(thread::capabilities_secure_bits()? | bits)?;
+    }
+    thread::set_capabilities(None, CapabilitySets { effective: kept, permitted: kept, inheritable: kept })?;
+    if !kept.is_empty() {
+        thread::configure_capability_in_ambient_set(kept, true)?;
+    }
+    Ok(())
 }
 
 fn landlock(readable: &[PathBuf], writable: &[PathBuf]) -> Result<Strength> {
