@@ -11,7 +11,7 @@ use crate::build::Artifact;
 use crate::contract::{Contract, Platform};
 use crate::interrupt::Scratch;
 use crate::toolchain::{Identity, Toolchain};
-use crate::{digest, files, source, version};
+use crate::{digest, files, foreign, source, version};
 
 /// Names the form of the records.
 const FORM: &str = "tsuku-dltest build record 1";
@@ -100,7 +100,7 @@ pub fn records(
 impl Record {
     /// Reads what [`Record::to_bytes`] wrote.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
-        let record: Self = serde_json::from_slice(bytes).context("it is not a build record")?;
+        let record: Self = foreign::json(bytes).context("it is not a build record")?;
         anyhow::ensure!(record.form == FORM, "its form is {:?}, this program reads {FORM:?}", record.form);
         Ok(record)
     }

@@ -8,6 +8,8 @@ mod common;
 mod conformance;
 mod rerun;
 mod server;
+#[path = "../support/skipped.rs"]
+mod skipped;
 mod sums;
 mod tools;
 mod traps;
