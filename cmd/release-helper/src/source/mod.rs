@@ -139,3 +139,11 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     std::fs::copy(from, to).with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))?;
     Ok(())
 }
+
+/// The files of `commit` in the repository at `root`, as an archive of git's: `zip` or `tar.gz`. All paths in it begin
+/// with `prefix`.
+pub fn archive(root: &Path, commit: &str, format: &str, prefix: &str) -> Result<Vec<u8>> {
+    git(root)
+        .args(["archive", &format!("--format={format}"), &format!("--prefix={prefix}/"), "--end-of-options", commit])
+        .read()
+}

@@ -62,10 +62,13 @@ pub(super) fn write(found: &[File], destination: &Path) -> Result<()> {
 impl Objects {
     /// All objects of `commit`, as git gives them.
     fn load(root: &Path, commit: &str) -> Result<Self> {
-        let list = git(root).args(["ls-tree", "-r", "-t", "-l", "-z", "--full-tree", commit]).read()?;
+        let list =
+            git(root).args(["ls-tree", "-r", "-t", "-l", "-z", "--full-tree", "--end-of-options", commit]).read()?;
         let mut names = vec![commit.to_owned()];
         // The commit's own tree is not in the list.
-        let tree = git(root).args(["rev-parse", "--verify", "--quiet", &format!("{commit}^{{tree}}")]).read()?;
+        let tree = git(root)
+            .args(["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("{commit}^{{tree}}")])
+            .read()?;
         names.push(String::from_utf8_lossy(&tree).trim().to_owned());
         let mut bytes = 0;
         for entry in list.split(|&byte| byte == 0).filter(|entry| !entry.is_empty()) {
