@@ -111,8 +111,7 @@ pub fn tally(question: &Question<'_>) -> Result<Tally> {
                 continue;
             }
         };
-        let (signers, problems) = signers(&path, &bytes, &keys)?;
-        ignored.extend(problems);
+        let signers = signers(&path, &bytes, &keys, &mut ignored)?;
         if signers.is_empty() {
             ignored.push((file.clone(), "no valid signature of anybody in the keys' file lies beside it".to_owned()));
         }
@@ -206,14 +205,14 @@ fn digests(bytes: &[u8], question: &Question<'_>) -> Result<Vec<(String, String)
     Ok(digests)
 }
 
-/// Who signed exactly `bytes`, the content of `path`, by the signatures beside it; and what is wrong with signatures that
-/// are not valid. A bad signature takes nothing from a good one.
-fn signers(path: &Path, bytes: &[u8], keys: &Keys) -> Result<(BTreeSet<String>, Vec<(String, String)>)> {
+/// Who signed exactly `bytes`, the content of `path`, by the signatures beside it. A bad signature takes nothing from a
+/// good one; it is added to `ignored`.
+fn signers(path: &Path, bytes: &[u8], keys: &Keys, ignored: &mut Vec<(String, String)>) -> Result<BTreeSet<String>> {
     let scratch = Scratch::new()?;
     // What is checked are the copies that were read: the files could change in between.
     let (statement, copy) = (scratch.path().join("statement"), scratch.path().join("signature"));
     files::write(&statement, bytes)?;
-    let (mut signers, mut problems) = (BTreeSet::new(), Vec::new());
+    let mut signers = BTreeSet::new();
     for suffix in [".sig", ".minisig"] {
         let mut signature = path.as_os_str().to_owned();
         signature.push(suffix);
@@ -224,7 +223,7 @@ fn signers(path: &Path, bytes: &[u8], keys: &Keys) -> Result<(BTreeSet<String>, 
         let file = foreign::line(&signature.file_name().unwrap_or_default().to_string_lossy());
         match read_small(&signature) {
             Err(error) => {
-                problems.push((file, format!("{error:#}")));
+                ignored.push((file, format!("{error:#}")));
                 continue;
             }
             Ok(bytes) => files::write(&copy, &bytes)?,
@@ -236,9 +235,9 @@ fn signers(path: &Path, bytes: &[u8], keys: &Keys) -> Result<(BTreeSet<String>, 
         match signer {
             Some(who) => drop(signers.insert(who.to_owned())),
             None => {
-                problems.push((file, "it is nobody's in the keys' file, for this purpose and these bytes".to_owned()))
+                ignored.push((file, "it is nobody's in the keys' file, for this purpose and these bytes".to_owned()))
             }
         }
     }
-    Ok((signers, problems))
+    Ok(signers)
 }
