@@ -6,6 +6,7 @@ mod clients;
 mod command;
 mod common;
 mod conformance;
+mod guard;
 mod rerun;
 mod server;
 #[path = "../support/skipped.rs"]
