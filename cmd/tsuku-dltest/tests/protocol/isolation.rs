@@ -31,7 +31,7 @@ pub(crate) const TESTS: &[Test] = &[
 ];
 
 pub(crate) const LINUX_ONLY: &[&str] =
-    &["an_overwritten_result_is_not_believed", "a_library_that_eats_memory_dies_alone", "no_process_remains"];
+    &["an_overwritten_result_is_not_believed", "a_library_that_eats_memory_dies_alone"];
 
 /// Loads a library of each behaviour between healthy ones, which must not suffer; the errors of the former.
 fn among_healthy(world: &World, name: &str, behaviours: &[String]) -> Vec<Option<String>> {
