@@ -1,6 +1,7 @@
 //! Releases: the client's state machine against the embedded server, the server against GitHub's own description
 //! and independent clients, and both against faults.
 
+mod actors;
 mod campaign;
 mod clients;
 mod command;
