@@ -2,12 +2,15 @@
 //! and independent clients, and both against faults.
 
 mod actors;
+#[path = "../support/browser.rs"]
+mod browser;
 mod campaign;
 mod clients;
 mod command;
 mod common;
 mod conformance;
 mod guard;
+mod pages;
 mod rerun;
 mod server;
 #[path = "../support/skipped.rs"]

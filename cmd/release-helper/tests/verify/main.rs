@@ -1,10 +1,15 @@
 //! `verify` says `reproduced` of a release that is what it should be, and of no other.
 
+#[path = "../support/browser.rs"]
+mod browser;
 mod commits;
 mod common;
 mod folders;
 mod hostile;
 mod judging;
+mod pages;
 mod served;
 mod servers;
+#[path = "../support/skipped.rs"]
+mod skipped;
 mod whole;
