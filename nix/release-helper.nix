@@ -35,7 +35,6 @@ let
       // {
         CARGO_PROFILE = "dev";
         doCheck = true;
-        cargoCheckExtraArgs = "";
         cargoTestExtraArgs = "--lib --bins --no-run";
       }
     );
