@@ -6,15 +6,21 @@
 #![no_std]
 #![no_main]
 
+mod answers;
 mod args;
 mod describe;
 mod driver;
+mod job;
 mod json;
 mod loader;
 mod output;
+#[cfg(target_os = "linux")]
+mod supervisor;
 mod sys;
+mod verdict;
 
 use args::{Request, Words};
+use job::Job;
 use output::Output;
 use sys::Arguments;
 
@@ -72,9 +78,25 @@ fn answer(arguments: Arguments) -> Result<args::Options, i32> {
 
 /// The whole program once `dlopen` can be called; the exit status.
 fn run(arguments: Arguments) -> i32 {
-    match answer(arguments.clone()) {
-        Ok(options) => driver::run(options, arguments),
-        Err(status) => status,
+    let options = match answer(arguments.clone()) {
+        Ok(options) => options,
+        Err(status) => return status,
+    };
+    match Job::new(options, arguments) {
+        Ok(job) => perform(&job),
+        Err(error) => failure(sys::STDERR, "standard input", error),
+    }
+}
+
+#[cfg(target_os = "linux")]
+use supervisor::run as perform;
+
+/// A process cannot look after another's descendants there: no supervisor.
+#[cfg(target_os = "macos")]
+fn perform(job: &Job) -> i32 {
+    match sys::take_over() {
+        Ok(out) => driver::run(job, &job::Task::WHOLE, out),
+        Err(error) => failure(sys::STDERR, "standard streams", error),
     }
 }
 

@@ -11,7 +11,7 @@ const NAMES: &str = "HUP INT QUIT ILL TRAP ABRT EMT FPE KILL BUS SEGV SYS PIPE A
                      TTOU IO XCPU XFSZ VTALRM PROF WINCH INFO USR1 USR2";
 
 /// Writes `SIGSEGV`, or `signal 40` for one without a name.
-pub(crate) fn signal_name(sink: &mut impl Sink, signal: u8) {
+pub(crate) fn signal_name(sink: &mut dyn Sink, signal: u8) {
     match NAMES.split(' ').nth(usize::from(signal).wrapping_sub(1)) {
         Some(name) => {
             sink.put(b"SIG");
