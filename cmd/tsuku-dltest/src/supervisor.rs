@@ -73,14 +73,15 @@ impl Relay {
     /// Passes answers on until the driver has ended.
     fn watch(&mut self, driver: i32) -> Ending {
         loop {
-            self.channel.wait();
-            let ending = sys::ending_of(driver);
-            // All that it ever sent is there when it has ended.
             self.pass_on();
-            match ending {
+            match sys::ending_of(driver) {
                 Some(Ending::Stopped(_)) => sys::go_on(driver),
-                Some(ending) => return ending,
-                None => {}
+                Some(ending) => {
+                    // All that it ever sent is there now.
+                    self.pass_on();
+                    return ending;
+                }
+                None => self.channel.wait(),
             }
         }
     }
