@@ -2,10 +2,11 @@
 
 use core::ffi::CStr;
 
-use crate::answers::{Answers, Progress};
 use crate::args::MAX_JOBS;
 use crate::job::{Job, Paths, Task};
 use crate::json::Sink;
+use crate::output::Output;
+use crate::progress::Progress;
 use crate::sys::{self, Ending, Phase, Slot};
 use crate::verdict::{self, Outcome};
 
@@ -55,7 +56,7 @@ impl Library {
 }
 
 struct Driver {
-    answers: Answers,
+    output: Output,
     progress: Progress,
     libraries: [Library; WINDOW],
     /// Number behind the last one started; the next one to report is `progress.answered`.
@@ -72,11 +73,11 @@ struct Driver {
     key: u64,
 }
 
-/// Does the rest of the job, and sends the answers to `fd`; the exit status.
-pub(crate) fn run(job: &Job, task: &Task, fd: i32) -> i32 {
+/// Does the rest of the job, and puts the answers out; the exit status.
+pub(crate) fn run(job: &Job, task: &Task, output: Output) -> i32 {
     let options = &job.options;
     let mut driver = Driver {
-        answers: Answers::new(fd, task.progress),
+        output,
         progress: task.progress,
         libraries: [Library::new(c""); WINDOW],
         started: task.progress.answered,
@@ -106,7 +107,7 @@ pub(crate) fn run(job: &Job, task: &Task, fd: i32) -> i32 {
 impl Driver {
     fn serve(&mut self, mut paths: Paths) {
         if !self.lines && self.progress.answered == 0 {
-            self.answers.put(b"[");
+            self.output.put(b"[");
         }
         let mut next = paths.next();
         while next.is_some() || self.progress.answered < self.started {
@@ -116,6 +117,10 @@ impl Driver {
                 self.wait(next.is_some());
             }
         }
+    }
+
+    fn library(&mut self, number: usize) -> &mut Library {
+        &mut self.libraries[number % WINDOW]
     }
 
     fn is_careful(&self) -> bool {
@@ -132,7 +137,7 @@ impl Driver {
         }
         let (now, mut busy, mut before) = (sys::now(), 0, 0);
         for number in self.progress.answered..self.started {
-            let library = &mut self.libraries[number % WINDOW];
+            let library = self.library(number);
             // Those that share a child are neighbours.
             if library.pid == before || !matches!(library.state, State::Running) {
                 continue;
@@ -182,7 +187,7 @@ impl Driver {
         let now = sys::now();
         let deadline = now + u64::from(self.timeout) * MILLISECOND;
         for number in first..first + count {
-            let library = &mut self.libraries[number % WINDOW];
+            let library = self.library(number);
             let (alone, waits) = (count == 1, false);
             *library = Library { pid, alone, state, deadline, seen: now, used: 0, waits, ..*library };
         }
@@ -190,14 +195,14 @@ impl Driver {
     }
 
     fn try_to_launch(&mut self, first: usize, count: usize) -> Result<i32, sys::Errno> {
-        let mut work = [None; sys::SHARE];
+        let (mut work, key) = ([None; sys::SHARE], self.key);
         for (number, work) in (first..first + count).zip(&mut work) {
-            let library = &mut self.libraries[number % WINDOW];
+            let library = self.library(number);
             // What an attempt before left in it is no answer to this one.
             if let Some(old) = library.slot.take() {
                 old.release();
             }
-            let slot = Slot::new(self.key)?;
+            let slot = Slot::new(key)?;
             library.slot = Some(slot);
             *work = Some((slot, library.path));
         }
@@ -209,21 +214,19 @@ impl Driver {
         let now = sys::now();
         let mut next = if more && !self.is_careful() && self.running < MAX_JOBS { GLANCE } else { u64::MAX };
         for number in self.progress.answered..self.started {
-            let library = self.libraries[number % WINDOW];
-            let late = library.deadline <= now;
-            match library.state {
-                State::Done(_) | State::Suspect => continue,
-                State::Running if late => {
-                    sys::kill(library.pid);
-                    self.change(library.pid, State::Killed(Outcome::TimedOut), now + PATIENCE);
-                }
-                State::Killed(_) if late => {
-                    self.settle(library.pid, Outcome::TimedOut);
-                    continue;
-                }
-                _ => {}
+            let &mut Library { pid, state, deadline, .. } = self.library(number);
+            if pid == 0 {
+                continue;
             }
-            next = next.min(self.libraries[number % WINDOW].deadline - now);
+            if deadline > now {
+                next = next.min(deadline - now);
+            } else if let State::Running = state {
+                sys::kill(pid);
+                self.change(pid, State::Killed(Outcome::TimedOut), now + PATIENCE);
+                next = next.min(PATIENCE);
+            } else {
+                self.settle(pid, Outcome::TimedOut);
+            }
         }
         if self.running == 0 {
             return;
@@ -258,7 +261,7 @@ impl Driver {
     /// Puts all libraries of a child into another state.
     fn change(&mut self, pid: i32, state: State, deadline: u64) {
         for number in self.progress.answered..self.started {
-            let library = &mut self.libraries[number % WINDOW];
+            let library = self.library(number);
             if library.pid == pid {
                 *library = Library { state, deadline, ..*library };
             }
@@ -269,7 +272,7 @@ impl Driver {
     fn settle(&mut self, pid: i32, outcome: Outcome) {
         self.running -= 1;
         for number in self.progress.answered..self.started {
-            let library = &mut self.libraries[number % WINDOW];
+            let library = self.library(number);
             if library.pid != pid {
                 continue;
             }
@@ -290,33 +293,33 @@ impl Driver {
                 sys::sweep();
             }
             if !self.lines && self.progress.answered > 0 {
-                self.answers.put(b",");
+                self.output.put(b",");
             }
-            self.progress.all_loaded &= verdict::write(&mut self.answers, path, outcome, slot, self.timeout);
+            self.progress.all_loaded &= verdict::write(&mut self.output, path, outcome, slot, self.timeout);
             self.progress.complete &= !matches!(outcome, Outcome::NotStarted(_));
             if self.lines {
-                self.answers.put(b"\n");
+                self.output.put(b"\n");
             }
             if let Some(slot) = slot {
                 slot.release();
             }
             self.progress.answered += 1;
-            self.answers.end(self.progress);
+            self.output.end_answer(self.progress);
         }
         if (self.lines || careful) && self.progress.answered > before {
-            self.progress.complete &= self.answers.flush();
+            self.progress.complete &= self.output.flush();
         }
     }
 
     fn finish(mut self) -> i32 {
         if !self.lines {
-            self.answers.put(b"]\n");
+            self.output.put(b"]\n");
         }
         // First the orphans: whoever reads the end of the output may rely on it.
         sys::sweep();
         self.progress.finished = true;
-        self.answers.end(self.progress);
-        self.progress.complete &= self.answers.flush();
+        self.output.end_answer(self.progress);
+        self.progress.complete &= self.output.flush();
         self.progress.status()
     }
 }

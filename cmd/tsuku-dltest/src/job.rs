@@ -2,8 +2,8 @@
 
 use core::ffi::CStr;
 
-use crate::answers::Progress;
 use crate::args::{Options, Word, Words};
+use crate::progress::Progress;
 use crate::sys::{self, Arguments, Errno, List};
 
 /// The paths, in order.

@@ -6,7 +6,6 @@
 #![no_std]
 #![no_main]
 
-mod answers;
 mod args;
 mod describe;
 mod driver;
@@ -14,6 +13,7 @@ mod job;
 mod json;
 mod loader;
 mod output;
+mod progress;
 #[cfg(target_os = "linux")]
 mod supervisor;
 mod sys;
@@ -72,8 +72,7 @@ fn answer(arguments: Arguments) -> Result<args::Options, i32> {
             NO_ANSWER
         }
     };
-    error.flush();
-    Err(status)
+    Err(if error.flush() { status } else { NO_ANSWER })
 }
 
 /// The whole program once `dlopen` can be called; the exit status.
@@ -95,7 +94,7 @@ use supervisor::run as perform;
 #[cfg(target_os = "macos")]
 fn perform(job: &Job) -> i32 {
     match sys::take_over() {
-        Ok(out) => driver::run(job, &job::Task::WHOLE, out),
+        Ok(out) => driver::run(job, &job::Task::WHOLE, Output::new(out)),
         Err(error) => failure(sys::STDERR, "standard streams", error),
     }
 }

@@ -1,8 +1,9 @@
 //! Looks after the driver: passes its answers on, and starts another one behind them if a library kills it.
 
-use crate::answers::{self, Progress};
 use crate::driver::{self, WINDOW};
 use crate::job::{Job, Task};
+use crate::output::{FRAME, Output};
+use crate::progress::Progress;
 use crate::sys::{self, Channel, Ending, Errno, Pile};
 use crate::{NO_ANSWER, failure};
 
@@ -37,7 +38,7 @@ fn supervise(job: &Job) -> Result<i32, Failure> {
         let channel = Channel::new().map_err(|error| ("the channel to the driver", error))?;
         let Some(driver) = sys::descend().map_err(|error| ("no process could be started", error))? else {
             let fd = channel.become_driver().map_err(|error| ("standard streams", error))?;
-            sys::exit(driver::run(job, &task, fd))
+            sys::exit(driver::run(job, &task, Output::framed(fd)))
         };
         let mut relay = Relay { channel, part: Pile::new(), progress: task.progress, lost: false };
         let ending = relay.watch(driver);
@@ -87,8 +88,8 @@ impl Relay {
     }
 
     fn pass_on(&mut self) {
-        let mut frame = [0; answers::FRAME];
-        while let Some((bytes, progress)) = self.channel.receive(&mut frame).and_then(answers::open) {
+        let mut frame = [0; FRAME];
+        while let Some((bytes, progress)) = self.channel.receive(&mut frame).and_then(Progress::open) {
             let Some(progress) = progress else {
                 self.lost |= self.part.append(bytes).is_err();
                 continue;

@@ -84,7 +84,7 @@ impl Channel {
             // Not before there is room: whoever sleeps in a write does not hear that its parent is gone.
             self.poll(1, POLLOUT);
             process::end_if_abandoned();
-            match write(1, &bytes[..bytes.len().min(crate::answers::FRAME)]) {
+            match write(1, &bytes[..bytes.len().min(crate::output::FRAME)]) {
                 Ok(written) => bytes = bytes.get(written..).unwrap_or(&[]),
                 Err(Errno::AGAIN | Errno::INTR) => {}
                 Err(_) => return false,

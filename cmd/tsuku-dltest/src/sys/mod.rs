@@ -121,16 +121,16 @@ impl Iterator for Arguments {
 
 /// Paths read from standard input: NUL-terminated strings, one after the other, for as long as the process lives.
 #[derive(Clone)]
-pub(crate) struct List(&'static [u8]);
+pub(crate) struct List {
+    next: *const u8,
+    length: usize,
+}
 
 impl List {
     /// # Safety
-    /// `start` must lead to `length` bytes and one more that is zero, which nobody changes any more.
-    unsafe fn new(start: *const u8, length: usize) -> Self {
-        // SAFETY: by the caller's promise.
-        let bytes = unsafe { core::slice::from_raw_parts(start, length + 1) };
-        // The last path may or may not be ended by a NUL of its own.
-        Self(if length > 0 && bytes[length - 1] != 0 { bytes } else { &bytes[..length] })
+    /// `next` must lead to `length` bytes and one more that is zero, which nobody changes any more.
+    unsafe fn new(next: *const u8, length: usize) -> Self {
+        Self { next, length }
     }
 }
 
@@ -138,8 +138,15 @@ impl Iterator for List {
     type Item = &'static CStr;
 
     fn next(&mut self) -> Option<&'static CStr> {
-        let path = CStr::from_bytes_until_nul(self.0).ok()?;
-        self.0 = &self.0[path.count_bytes() + 1..];
+        if self.length == 0 {
+            return None;
+        }
+        // SAFETY: by the promise to `new` a NUL ends the bytes, if the last path has none of its own.
+        let path = unsafe { CStr::from_ptr(self.next.cast()) };
+        let taken = (path.count_bytes() + 1).min(self.length);
+        // SAFETY: no more than there are.
+        self.next = unsafe { self.next.add(taken) };
+        self.length -= taken;
         Some(path)
     }
 }

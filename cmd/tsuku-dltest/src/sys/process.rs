@@ -239,9 +239,10 @@ pub(crate) fn processor_time_asleep(pid: i32) -> Option<u64> {
     let mut path = Path { bytes: *b"/proc/\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", used: 6 };
     json::decimal(&mut path, pid.unsigned_abs());
     path.put(b"/stat");
+    // SAFETY: ten digits at most leave a NUL at the end.
+    let path = unsafe { CStr::from_ptr(path.bytes.as_ptr().cast()) };
     let mut stat = [0; 48];
-    if let Ok(path) = CStr::from_bytes_until_nul(&path.bytes)
-        && let Some(stat) = super::linux::head(path, &mut stat)
+    if let Some(stat) = super::linux::head(path, &mut stat)
         // The name of the program is in parentheses, and its state behind them. Without /proc, time alone has to tell.
         && let Some(end) = stat.iter().rposition(|&byte| byte == b')')
         && stat.get(end + 2) == Some(&b'R')
