@@ -242,11 +242,16 @@ impl Driver {
     fn note(&mut self, pid: i32, ending: Ending) {
         let mut all = self.progress.answered..self.started;
         // Any other process is one that a library left behind and that came to us.
-        let state = all.find_map(|number| {
+        let found = all.find_map(|number| {
             let library = &self.libraries[number % WINDOW];
-            (library.pid == pid).then_some(library.state)
+            (library.pid == pid).then_some((library.state, library.deadline))
         });
+        let (state, deadline) = found.unzip();
         match (state, ending) {
+            // Its own timer was faster than this process, which may have been stopped.
+            (Some(State::Running), Ending::Signal(sys::SIGALRM)) if deadline < Some(sys::now()) => {
+                self.settle(pid, Outcome::TimedOut);
+            }
             (Some(State::Running), Ending::Stopped(_)) => {
                 sys::kill(pid);
                 self.change(pid, State::Killed(Outcome::Ended(ending)), sys::now() + PATIENCE);

@@ -37,8 +37,7 @@ pub(crate) struct Job {
 impl Job {
     /// Reads standard input if the paths come from there.
     pub(crate) fn new(options: Options, arguments: Arguments) -> Result<Self, Errno> {
-        let paths =
-            if options.stdin { Paths::Listed(sys::read_stdin()?) } else { Paths::Given(Words::new(arguments)) };
+        let paths = if options.stdin { Paths::Listed(sys::read_stdin()?) } else { Paths::Given(Words::new(arguments)) };
         Ok(Self { options, paths })
     }
 }

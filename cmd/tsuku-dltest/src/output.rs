@@ -2,7 +2,7 @@
 //! one write, so a driver that is killed leaves no half of one.
 
 use crate::json::Sink;
-use crate::progress::{HEADER, Progress};
+use crate::progress::Progress;
 use crate::sys;
 
 /// Most bytes of a write, which a pipe takes all at once.
@@ -30,7 +30,8 @@ impl Output {
     /// Writes frames to `fd`.
     #[cfg(target_os = "linux")]
     pub(crate) fn framed(fd: i32) -> Self {
-        Self { header: HEADER, whole: HEADER, used: HEADER, ..Self::new(fd) }
+        let header = crate::progress::HEADER;
+        Self { header, whole: header, used: header, ..Self::new(fd) }
     }
 
     /// Notes that what was put ends an answer.

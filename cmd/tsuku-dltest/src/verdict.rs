@@ -2,6 +2,7 @@
 
 use core::ffi::CStr;
 
+use crate::describe;
 use crate::json::{self, Sink};
 use crate::sys::{self, Ending, Errno, Phase, Slot};
 
@@ -19,13 +20,7 @@ pub(crate) enum Outcome {
 }
 
 /// Writes the answer for the library at `path`; true if it loaded.
-pub(crate) fn write(
-    sink: &mut dyn Sink,
-    path: &CStr,
-    outcome: Outcome,
-    slot: Option<Slot>,
-    timeout: u32,
-) -> bool {
+pub(crate) fn write(sink: &mut dyn Sink, path: &CStr, outcome: Outcome, slot: Option<Slot>, timeout: u32) -> bool {
     sink.put(b"{\"path\":");
     json::string(sink, path.to_bytes());
     let phase = slot.map_or(Phase::Loading, |slot| slot.phase());
@@ -65,6 +60,9 @@ pub(crate) fn write(
         _ => b" after it overwrote its result",
     };
     sink.put(when);
+    if let Outcome::Ended(Ending::Signal(signal)) = outcome {
+        sink.put(describe::death(signal).as_bytes());
+    }
     sink.put(b"\"}");
     false
 }

@@ -26,8 +26,24 @@ mod darwin;
 #[cfg(target_os = "macos")]
 use darwin as platform;
 
-#[cfg(target_env = "musl")]
+#[cfg(all(target_env = "musl", link_recipe))]
 mod musl;
+
+/// A path that the loader is going to be asked for. On Linux one with a slash leads to its file, or to none.
+#[cfg(target_os = "linux")]
+pub(crate) struct Asked;
+#[cfg(target_os = "linux")]
+impl Asked {
+    pub(crate) fn new(_: &CStr) -> Self {
+        Self
+    }
+
+    pub(crate) fn was_not_loaded(&self) -> Option<&'static str> {
+        None
+    }
+}
+#[cfg(target_os = "macos")]
+pub(crate) use darwin::Asked;
 
 use core::ffi::{CStr, c_char, c_int, c_void};
 
@@ -37,6 +53,11 @@ pub(crate) use errno::Errno;
 pub(crate) use signals::signal_name;
 pub(crate) use slots::{Phase, Slot};
 
+#[cfg(target_os = "macos")]
+pub(crate) use darwin::{
+    exit, head, key, kill, kind, next_ending, now, processor_time_asleep, processors, read_stdin, sleep, start, sweep,
+    take_over, write,
+};
 #[cfg(target_os = "linux")]
 pub(crate) use {
     channel::Channel,
@@ -45,11 +66,6 @@ pub(crate) use {
         become_supervisor, check_streams, descend, ending_of, go_on, kill, next_ending, processor_time_asleep, sleep,
         start, sweep, wait_for,
     },
-};
-#[cfg(target_os = "macos")]
-pub(crate) use darwin::{
-    exit, head, key, kill, kind, next_ending, now, processor_time_asleep, processors, read_stdin, sleep, start, sweep,
-    take_over, write,
 };
 
 /// How many libraries a child may serve if it is shared. Only glibc unloads what it has loaded, so that the next library
@@ -164,6 +180,9 @@ const RTLD_NOW: c_int = 2;
 const RTLD_LOCAL: c_int = 0;
 #[cfg(target_os = "macos")]
 const RTLD_LOCAL: c_int = 4;
+
+/// How the timer ends a child of a driver that does not (macOS).
+pub(crate) const SIGALRM: u8 = 14;
 
 /// A loaded library.
 pub(crate) struct Library(*mut c_void);

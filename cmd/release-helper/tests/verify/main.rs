@@ -1,0 +1,10 @@
+//! `verify` says `reproduced` of a release that is what it should be, and of no other.
+
+mod commits;
+mod common;
+mod folders;
+mod hostile;
+mod judging;
+mod served;
+mod servers;
+mod whole;
