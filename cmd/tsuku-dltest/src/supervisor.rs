@@ -22,7 +22,14 @@ pub(crate) fn run(job: &Job) -> i32 {
         },
         Ok(Some(supervisor)) => match sys::wait_for(supervisor) {
             Ending::Exit(status) => status.into(),
-            _ => failure(sys::STDERR, "its supervisor was killed", Errno::INTR),
+            Ending::Signal(signal) | Ending::Stopped(signal) => {
+                let mut error = Output::new(sys::STDERR);
+                error.text("tsuku-dltest: the supervisor was killed by ");
+                sys::signal_name(&mut error, signal);
+                error.text("\n");
+                error.flush();
+                NO_ANSWER
+            }
         },
         Err(error) => failure(sys::STDERR, "no process could be started", error),
     }

@@ -8,6 +8,7 @@ mod documents;
 mod isolation;
 mod paths;
 mod places;
+mod reach;
 mod real;
 mod world;
 
@@ -34,6 +35,7 @@ fn main() {
         isolation::TESTS,
         paths::TESTS,
         places::TESTS,
+        reach::TESTS,
         real::TESTS,
     ]
     .concat();

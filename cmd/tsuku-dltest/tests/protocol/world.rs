@@ -115,10 +115,12 @@ impl World {
     /// Why this platform cannot run the test called `name`, if that is known beforehand.
     pub(crate) fn cannot(&self, name: &str) -> Option<&'static str> {
         let foreign = !self.runner.is_empty();
-        if foreign && super::places::NATIVE_ONLY.contains(&name) {
+        if foreign && (super::places::NATIVE_ONLY.contains(&name) || super::reach::NATIVE_ONLY.contains(&name)) {
             return Some("qemu-user cannot show this");
         }
-        if !self.is_linux() && super::isolation::LINUX_ONLY.contains(&name) {
+        if !self.is_linux()
+            && (super::isolation::LINUX_ONLY.contains(&name) || super::reach::LINUX_ONLY.contains(&name))
+        {
             return Some("macOS has no means for this");
         }
         super::places::obstacle(self, name).or_else(|| super::real::obstacle(self, name))
