@@ -241,6 +241,7 @@ fn no_process_outlives_a_killed_program(world: &World) -> Result<(), String> {
 const CALLER: &str = r#"
 sleep 300 >/dev/null & a=$!
 sleep 300 >/dev/null & b=$!
+until [ "$(cat /proc/$b/comm)" = sleep ]; do :; done
 kill -STOP $b
 setsid sleep 300 >/dev/null & c=$!
 true & wait $!
