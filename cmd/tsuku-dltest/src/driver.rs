@@ -40,7 +40,8 @@ struct Library {
     /// In a child of its own.
     alone: bool,
     state: State,
-    /// Monotonic nanoseconds.
+    /// Monotonic nanoseconds: before its process was started, and when it has to be done.
+    began: u64,
     deadline: u64,
     /// When its child was last glanced at, what processor time it had used by then, and whether it waited since before.
     seen: u64,
@@ -51,7 +52,7 @@ struct Library {
 impl Library {
     const fn new(path: &'static CStr) -> Self {
         let state = State::Suspect;
-        Self { path, pid: 0, slot: None, alone: true, state, deadline: 0, seen: 0, used: 0, waits: false }
+        Self { path, pid: 0, slot: None, alone: true, state, began: 0, deadline: 0, seen: 0, used: 0, waits: false }
     }
 }
 
@@ -178,6 +179,7 @@ impl Driver {
 
     /// Starts one child for `count` libraries from number `first` on; false if that has to wait.
     fn launch(&mut self, first: usize, count: usize) -> bool {
+        let began = sys::now();
         let (pid, state) = match self.try_to_launch(first, count) {
             Ok(pid) => (pid, State::Running),
             Err(_) if self.running > 0 => return false,
@@ -189,7 +191,7 @@ impl Driver {
         for number in first..first + count {
             let library = self.library(number);
             let (alone, waits) = (count == 1, false);
-            *library = Library { pid, alone, state, deadline, seen: now, used: 0, waits, ..*library };
+            *library = Library { pid, alone, state, began, deadline, seen: now, used: 0, waits, ..*library };
         }
         true
     }
@@ -244,12 +246,13 @@ impl Driver {
         // Any other process is one that a library left behind and that came to us.
         let found = all.find_map(|number| {
             let library = &self.libraries[number % WINDOW];
-            (library.pid == pid).then_some((library.state, library.deadline))
+            (library.pid == pid).then_some((library.state, library.began))
         });
-        let (state, deadline) = found.unzip();
+        let (state, began) = found.unzip();
+        let time = u64::from(self.timeout) * MILLISECOND;
         match (state, ending) {
             // Its own timer was faster than this process, which may have been stopped.
-            (Some(State::Running), Ending::Signal(sys::SIGALRM)) if deadline < Some(sys::now()) => {
+            (Some(State::Running), Ending::Signal(sys::SIGALRM)) if began < sys::now().checked_sub(time) => {
                 self.settle(pid, Outcome::TimedOut);
             }
             (Some(State::Running), Ending::Stopped(_)) => {

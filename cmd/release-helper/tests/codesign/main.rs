@@ -1,5 +1,6 @@
 //! What `sign`, `unsign` and `signature` promise, on real Mach-O files.
 
+mod apple;
 mod corpus;
 mod files;
 mod finds;
@@ -9,3 +10,5 @@ mod invariants;
 mod mutations;
 mod programs;
 mod refusals;
+#[path = "../support/skipped.rs"]
+mod skipped;

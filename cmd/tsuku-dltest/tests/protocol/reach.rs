@@ -253,7 +253,7 @@ exec "$@" > >(cat)
 "#;
 
 fn the_callers_own_processes_are_left_alone(world: &World) -> Result<(), String> {
-    if !in_path("bash") {
+    if in_path("bash").is_none() {
         return Err("no bash".to_owned());
     }
     let directory = world.empty_directory("caller");
