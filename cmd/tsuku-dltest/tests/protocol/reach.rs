@@ -239,14 +239,14 @@ fn no_process_outlives_a_killed_program(world: &World) -> Result<(), String> {
 /// A program that has executed this one, and its children: one that runs, one that is stopped, one in a session of its
 /// own, one that has ended, the rest of a pipeline, and the reader of the output.
 const CALLER: &str = r#"
-sleep 300 >/dev/null & a=$!
-sleep 300 >/dev/null & b=$!
+sleep 300 &>/dev/null & a=$!
+sleep 300 &>/dev/null & b=$!
 until [ "$(cat /proc/$b/comm)" = sleep ]; do :; done
 kill -STOP $b
-setsid sleep 300 >/dev/null & c=$!
+setsid sleep 300 &>/dev/null & c=$!
 true & wait $!
 set -m
-true | sleep 300 >/dev/null & d=$!
+true | sleep 300 &>/dev/null & d=$!
 set +m
 echo $a $b $c $d >"$0"
 exec "$@" > >(cat)
@@ -279,7 +279,7 @@ fn the_callers_own_processes_are_left_alone(world: &World) -> Result<(), String>
 const WRAP: &str = r#"
 last=/proc/sys/kernel/ns_last_pid
 echo 310 >$last || exit 99
-sh -c 'sleep 300 >/dev/null & echo $! >"$0"; echo $(($(cat /proc/sys/kernel/pid_max) - 8)) >'$last'; exec "$@"' "$@"
+sh -c 'sleep 300 >/dev/null 2>&1 & echo $! >"$0"; echo $(($(cat /proc/sys/kernel/pid_max) - 8)) >'$last'; exec "$@"' "$@"
 status=$?
 kill -0 $(cat "$1") || exit 98
 exit $status
