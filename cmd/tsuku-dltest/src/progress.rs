@@ -35,10 +35,11 @@ impl Progress {
     /// The header of a frame that ends with an answer (`whole`) or within one.
     pub(crate) fn header(&self, whole: bool) -> [u8; HEADER] {
         let [a, b, c, d, e, f, g, h] = (self.answered as u64).to_le_bytes();
-        let flags = u8::from(self.all_loaded) * ALL_LOADED
-            | u8::from(self.complete) * COMPLETE
-            | u8::from(self.finished) * FINISHED
-            | u8::from(whole) * WHOLE;
+        let flag = |is: bool, flag| if is { flag } else { 0 };
+        let flags = flag(self.all_loaded, ALL_LOADED)
+            | flag(self.complete, COMPLETE)
+            | flag(self.finished, FINISHED)
+            | flag(whole, WHOLE);
         [a, b, c, d, e, f, g, h, flags]
     }
 

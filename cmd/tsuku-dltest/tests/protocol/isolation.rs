@@ -225,17 +225,11 @@ fn sharing_a_process_changes_no_answer(world: &World) -> Result<(), String> {
 }
 
 fn an_overwritten_result_is_not_believed(world: &World) -> Result<(), String> {
-    if world.is_emulated() {
-        return Err("qemu-user shows a library its own memory map only".to_owned());
-    }
     expect(world, "overwritten", &[("scribble", Some("exited with status 0 after it overwrote its result"))]);
     Ok(())
 }
 
 fn a_library_that_eats_memory_dies_alone(world: &World) -> Result<(), String> {
-    if world.is_emulated() {
-        return Err("a limit would limit qemu-user".to_owned());
-    }
     let directory = world.empty_directory("memory");
     let (hungry, healthy) = (world.library(&directory, "allocate"), world.library(&directory, "healthy"));
     let mut command = Command::new("sh");
