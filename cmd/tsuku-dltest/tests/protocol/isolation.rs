@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::Test;
+use super::places::dup2;
 use super::reach::children;
 use super::world::{Run, World, compile, named};
 
@@ -182,6 +183,20 @@ fn a_thread_that_is_unloaded_hurts_its_library_alone(world: &World) -> Result<()
 
 fn a_library_finds_the_callers_signals_and_no_streams(world: &World) -> Result<(), String> {
     expect(world, "inheritance", &[("check-streams", None), ("check-signals", None), ("read-input", None)]);
+    if !world.is_linux() {
+        // Nor what the caller leaks.
+        let check = world.library(&world.empty_directory("leak"), "check-streams");
+        let mut command = world.command();
+        command.args(["--timeout-ms", world.timeout()]).arg(check);
+        // SAFETY: dup2() may be called between fork and exec.
+        unsafe {
+            command.pre_exec(|| {
+                dup2(1, 9);
+                Ok(())
+            })
+        };
+        assert_eq!(Run::from(command.output().expect("the program can be started")).errors(), [None]);
+    }
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
-use super::world::{compile, fetched, in_path, root};
+use super::world::{World, compile, fetched, in_path, root};
 
 /// In the machine: the directory with what the host compiled.
 pub(crate) const INSIDE: &str = "TSUKU_DLTEST_MACHINE";
@@ -27,8 +27,9 @@ const BEYOND_EMULATION: &[(&str, &str)] = &[
 ];
 
 /// Why qemu-user cannot run a test.
-pub(crate) fn beyond_emulation(name: &str) -> Option<&'static str> {
-    if super::places::NATIVE_ONLY.contains(&name) || super::reach::NATIVE_ONLY.contains(&name) {
+pub(crate) fn beyond_emulation(world: &World, name: &str) -> Option<&'static str> {
+    let processes = world.is_linux() && super::reach::NATIVE_ONLY.contains(&name);
+    if processes || super::places::NATIVE_ONLY.contains(&name) {
         return Some("qemu-user cannot show this");
     }
     BEYOND_EMULATION.iter().find(|(test, _)| *test == name).map(|(_, reason)| *reason)

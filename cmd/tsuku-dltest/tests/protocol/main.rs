@@ -5,6 +5,8 @@ mod answers;
 mod arguments;
 mod client;
 mod documents;
+#[cfg(not(target_env = "musl"))]
+mod faults;
 mod isolation;
 mod machine;
 mod paths;
@@ -49,10 +51,13 @@ fn main() {
     documents::assert_each_guarantee_has_its_test(&names);
 
     let worlds = if arguments.list { world::all() } else { world::built() };
+    #[cfg(not(target_env = "musl"))]
+    let mut trials = faults::trials(&worlds, &tests);
+    #[cfg(target_env = "musl")]
     let mut trials = Vec::new();
     for world in worlds {
         let world = match world {
-            Ok(world) => Arc::new(world),
+            Ok(world) => world,
             Err((platform, reason)) => {
                 let name = format!("{platform}::all_{}_tests", tests.len());
                 trials.push(Trial::ignorable_test(name.clone(), move || Ok(ignored(&name, reason))));
@@ -62,7 +67,7 @@ fn main() {
         for &(name, test) in &tests {
             let here = Arc::clone(&world);
             let full_name = format!("{}::{name}", world.platform);
-            let beyond = machine::beyond_emulation(name);
+            let beyond = machine::beyond_emulation(&world, name);
             if beyond.is_none() && std::env::var_os(machine::INSIDE).is_some() {
                 continue;
             }
