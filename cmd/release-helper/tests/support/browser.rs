@@ -135,7 +135,6 @@ impl Browser {
     }
 
     /// The same on screens alone.
-    #[allow(dead_code, reason = "one of the two targets that share this file looks at all it looks at as a whole")]
     pub fn look_at_screen(&mut self, url: &str, look: &Look<'_>) {
         for (width, scheme) in [(1100, "light"), (360, "light"), (360, "dark"), (1100, "dark")] {
             self.look_as(url, look, width, "screen", scheme);
