@@ -16,6 +16,7 @@ pub mod interrupt;
 pub mod output;
 pub mod preflight;
 pub mod process;
+pub mod provenance;
 pub mod record;
 pub mod rehearse;
 pub mod releases;
