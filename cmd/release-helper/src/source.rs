@@ -124,3 +124,9 @@ fn git(root: &Path) -> process::Call {
     command.arg("-C").arg(root);
     process::Call::new(command)
 }
+
+/// The files of `commit` in the repository at `root`, as an archive of git's: `zip` or `tar.gz`. All paths in it begin
+/// with `prefix`.
+pub fn archive(root: &Path, commit: &str, format: &str, prefix: &str) -> Result<Vec<u8>> {
+    git(root).args(["archive", &format!("--format={format}"), &format!("--prefix={prefix}/"), commit]).read()
+}

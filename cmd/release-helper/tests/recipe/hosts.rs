@@ -7,7 +7,8 @@ use std::process::Command;
 
 use release_helper::toolchain::Toolchain;
 
-use crate::recipe::{command, digests, quoted, reference, root, script, skipped, sysroot};
+use crate::recipe::{command, digests, quoted, reference, root, script, sysroot};
+use crate::skipped::skipped;
 
 const HOST: &str = "aarch64-unknown-linux-gnu";
 

@@ -5,4 +5,6 @@ mod hash;
 mod hosts;
 mod package;
 mod recipe;
+#[path = "../support/skipped.rs"]
+mod skipped;
 mod stubs;

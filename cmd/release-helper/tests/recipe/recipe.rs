@@ -10,6 +10,8 @@ use std::sync::OnceLock;
 use release_helper::contract::{Contract, Platform};
 use release_helper::{digest, source};
 
+use crate::skipped::skipped;
+
 /// The root of the repository.
 pub(crate) fn root() -> PathBuf {
     source::root(Some(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."))).unwrap()
@@ -19,13 +21,6 @@ pub(crate) fn root() -> PathBuf {
 pub(crate) fn sysroot() -> PathBuf {
     let output = Command::new("rustc").args(["--print", "sysroot"]).current_dir(root()).output().unwrap();
     PathBuf::from(String::from_utf8(output.stdout).unwrap().trim())
-}
-
-/// Says on stderr, past the capture of the test harness, that a test did not run.
-pub(crate) fn skipped(reason: &str) {
-    use std::io::Write;
-    let name = std::thread::current().name().unwrap_or("a test").to_owned();
-    let _ = writeln!(std::io::stderr(), "skipped: {name}: {reason}");
 }
 
 /// The platforms that the toolchain can build for; says which it cannot.

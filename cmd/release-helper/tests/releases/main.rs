@@ -6,8 +6,11 @@ mod clients;
 mod command;
 mod common;
 mod conformance;
+mod guard;
 mod rerun;
 mod server;
+#[path = "../support/skipped.rs"]
+mod skipped;
 mod sums;
 mod tools;
 mod traps;

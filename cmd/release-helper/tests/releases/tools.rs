@@ -1,6 +1,5 @@
-//! Tools from npm and PyPI, installed once below `target/`. A test that cannot have them says so, uncaptured.
+//! Tools from npm and PyPI, installed once below `target/`.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
@@ -12,11 +11,6 @@ fn place() -> PathBuf {
     let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("release-tools");
     std::fs::create_dir_all(&place).unwrap();
     place
-}
-
-/// Reports a test that could not run. Not through `eprintln!`, which a passing test would swallow.
-pub fn skipped(test: &str, reason: &str) {
-    let _ = writeln!(std::io::stderr(), "skipped: {test}: {reason}");
 }
 
 fn run(command: &mut Command) -> Result<(), String> {

@@ -9,5 +9,7 @@ mod expression;
 mod linters;
 mod release_runs;
 mod runner;
+#[path = "../support/skipped.rs"]
+mod skipped;
 mod stand_ins;
 mod structure;

@@ -10,20 +10,31 @@ assert system == "x86_64-linux";
 let
   core = ./core;
 
-  # A folder whose bin has links to programs of the root folder.
-  tool =
-    name: programs:
+  # Without a stdenv. A builder's last act must be the shell's own: Nix kills what closes its output before it exits, as
+  # coreutils do, and on a busy machine that is a failure.
+  script =
+    name: text:
     derivation {
       inherit name system;
       builder = "/bin/bash";
       args = [
         "-c"
         ''
-          /bin/mkdir -p $out/bin
-          for program in ${toString programs}; do /bin/ln -s /usr/bin/$program $out/bin/$program; done
+          set -e
+          PATH=/bin
+          ${text}
+          exit 0
         ''
       ];
-    }
+    };
+
+  # A folder whose bin has links to programs of the root folder.
+  tool =
+    name: programs:
+    script name ''
+      mkdir -p $out/bin
+      for program in ${toString programs}; do ln -s /usr/bin/$program $out/bin/$program; done
+    ''
     // {
       meta = { };
       pname = name;
@@ -41,20 +52,12 @@ let
       parts = builtins.match "(.+)-[0-9.]+-([^.]+)[.]tar[.].z" (baseNameOf url);
       list = "/opt/rust/lib/rustlib/manifest-${builtins.elemAt parts 0}*-${builtins.elemAt parts 1}";
     in
-    derivation {
-      name = baseNameOf url;
-      inherit system;
-      builder = "/bin/bash";
-      args = [
-        "-c"
-        ''
-          /bin/mkdir $out
-          echo '#!/bin/bash
-          mkdir -p "''${1#--prefix=}" && sed -n s/^file://p ${list} | tar c -C /opt/rust -T - | tar x -C "''${1#--prefix=}"' >$out/install.sh
-          /bin/chmod +x $out/install.sh
-        ''
-      ];
-    };
+    script (baseNameOf url) ''
+      mkdir $out
+      echo '#!/bin/bash
+      mkdir -p "''${1#--prefix=}" && sed -n s/^file://p ${list} | tar c -C /opt/rust -T - | tar x -C "''${1#--prefix=}"' >$out/install.sh
+      chmod +x $out/install.sh
+    '';
 
   fromHost = final: prev: {
     lib = import ./lib // prev.lib // { version = "26.05pre-lab"; };
@@ -68,6 +71,7 @@ let
     cacert = tool "cacert" [ ];
     curl = tool "curl" [ "curl" ];
     file = tool "file" [ "file" ];
+    formats = { }; # naersk takes them, and needs none here
     git = tool "git" [ "git" ];
     gitMinimal = final.git;
     jq = tool "jq" [ "jq" ];
@@ -81,7 +85,15 @@ let
     zstd = tool "zstd" [ "zstd" ];
 
     glibc = final.runCommand "glibc" { } "mkdir $out; ln -s /usr/lib/x86_64-linux-gnu $out/lib";
-    nixfmt = final.runCommand "nixfmt" { } "mkdir -p $out/bin; ln -s /lab/bin/nixfmt $out/bin";
+    nixfmt = final.runCommand "nixfmt" { } "mkdir -p $out/bin; ln -s /opt/nixfmt $out/bin/nixfmt";
+    # As nixpkgs' own, it does not need /lib64.
+    runtimeShell = "${
+      final.runCommand "bash" { nativeBuildInputs = [ final.patchelf ]; } ''
+        mkdir -p $out/bin
+        cp /usr/bin/bash $out/bin
+        patchelf --set-interpreter ${final.glibc}/lib/ld-linux-x86-64.so.2 $out/bin/bash
+      ''
+    }/bin/bash";
     remarshal = final.writeTextFile {
       name = "remarshal";
       destination = "/bin/remarshal";

@@ -9,6 +9,7 @@ let
   leaves = final: prev: {
     formats.toml = _: { generate = name: _: final.empty name; };
     vscode-utils.buildVscodeExtension = _: final.empty "rust-analyzer";
+    inherit (final.xorg) lndir;
     mkShell = final.callPackage ./core/pkgs/build-support/mkshell { };
     empty = name: final.runCommand name { } "mkdir $out";
   };
@@ -16,7 +17,6 @@ let
     final: _:
     lib.genAttrs [
       "actionlint"
-      "lndir"
       "moreutils"
       "nixfmt"
       "nixfmt-tree"
