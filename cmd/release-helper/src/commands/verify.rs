@@ -11,7 +11,7 @@ use crate::output;
 use crate::provenance::Checker;
 use crate::releases::{Limits, runner};
 use crate::verify::attest::{NAMESPACE, Statement};
-use crate::verify::{self, Answer, Demands, Options, Published, Report};
+use crate::verify::{self, Answer, Demands, Options, Published, Report, Whose};
 use crate::version::Tag;
 use crate::{files, source};
 
@@ -39,6 +39,9 @@ pub struct Verify {
     /// A repository that has the commit [default: the one around the current directory, else a fresh clone]
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
+    /// Whose contract the release is held to
+    #[arg(long, value_enum, default_value = "own")]
+    contract: Whose,
     /// Print everything as JSON
     #[arg(long)]
     json: bool,
@@ -87,6 +90,7 @@ impl Verify {
             commit: self.commit.clone(),
             rounds: self.rounds,
             attestations: self.attestations()?,
+            contract: self.contract,
         };
         verify::preflight(&options)?;
         let published = match &self.assets {
@@ -140,7 +144,7 @@ impl Verify {
 
 fn lines(report: &Report) -> String {
     let width = report.platforms.iter().map(|row| row.platform.len()).max().unwrap_or(0);
-    let mut text = String::new();
+    let mut text = format!("{:<width$}  {:<16}  {}\n", "source", report.confinement, report.source());
     for row in &report.platforms {
         let detail = match row.verdict {
             Answer::Reproduced => {

@@ -116,8 +116,10 @@ pub fn rehearse(options: &Options) -> Result<(Report, Kept)> {
     if options.allow_dirty {
         source::copy_tracked(root, &tree)?;
     } else {
-        source::export(root, &commit, &tree)?;
+        source::export(root, &commit, source::Part::Program, &tree)?;
     }
+    // What others would refuse to rebuild is not worth releasing.
+    source::recipe::check(&tree)?;
     version::inject(&tree, tag)?;
     step("version", format_args!("{} injected into a clean copy of {}", tag.version(), &commit[..12]));
 

@@ -9,7 +9,7 @@ pub mod report;
 mod tree;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -20,9 +20,11 @@ use crate::contract::{Contract, Platform};
 use crate::digest;
 use crate::error::hinted;
 use crate::interrupt::Scratch;
+use crate::place;
 use crate::provenance::Attested;
 use crate::record::{self, Record};
 use crate::releases::Sums;
+use crate::source::{Part, recipe};
 use crate::toolchain::Toolchain;
 use crate::vary;
 use crate::version::{self, Tag};
@@ -47,6 +49,18 @@ pub struct Options {
     pub rounds: usize,
     /// What is expected of the attestations.
     pub attestations: Demands,
+    /// Whose contract the release is held to.
+    pub contract: Whose,
+}
+
+/// Whose contract a release is held to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Whose {
+    /// This helper's; a tag with another one is a fault
+    Own,
+    /// The tag's, whatever it says
+    Tag,
 }
 
 /// The verdict on one platform.
@@ -107,8 +121,14 @@ pub struct Report {
     pub origin: String,
     /// The commit that was rebuilt.
     pub commit: String,
+    /// Who says that the tag means it.
+    pub said_by: Vec<String>,
+    /// Whose contract the release was held to.
+    pub contract: Whose,
     /// What rebuilt it: backend, toolchain and host.
     pub rebuilder: String,
+    /// Whether the build was confined.
+    pub confinement: String,
     /// What is wrong with the release as a whole.
     pub faults: Vec<String>,
     /// One row for each platform.
@@ -142,6 +162,9 @@ pub struct Rebuilt {
     tag: Tag,
     source: tree::Source,
     contract: Contract,
+    whose: Whose,
+    /// How the tag's contract is not this helper's.
+    contract_faults: Vec<String>,
     rebuild: Rebuild,
     /// The names of the platforms that were asked for.
     platforms: Vec<String>,
@@ -154,12 +177,21 @@ impl Rebuilt {
     pub fn new(options: &Options, published: &Published) -> Result<Self> {
         let source = tree::find(options, published)?;
         let scratch = Scratch::new()?;
-        let tree = scratch.path().join("tree");
-        source.export(&scratch.path().join("clone"), &tree)?;
+        let (clone, mut tree) = (scratch.path().join("clone"), scratch.path().join("tree"));
+        source.export(Part::Program, &clone, &tree)?;
+        recipe::check(&tree)?;
+        let (contract, contract_faults) = contract(options.contract, &tree)?;
+        let toolchain = Toolchain::of_tree(&tree);
+        // Cargo answers in seconds what Nix has to fetch first.
+        let backend = options.backend.unwrap_or(if toolchain.is_ok() { Backend::Cargo } else { Backend::Nix });
+        if backend == Backend::Nix {
+            tree = scratch.path().join("flake");
+            source.export(Part::All, &clone, &tree)?;
+        }
         version::inject(&tree, &options.tag)?;
-        let contract = Contract::of_tree(&tree)?;
         let platforms = contract.select(&options.platforms)?;
-        let rebuild = Rebuild::run(options, &contract, &platforms, &tree, &source.commit, &scratch)?;
+        let job = rebuild::Job { backend, contract: &contract, platforms: &platforms, tree: &tree, tag: &options.tag };
+        let rebuild = job.run(toolchain, &source.commit, &scratch)?;
         let variations = match (&rebuild.toolchain, options.rounds) {
             (_, 0) => None,
             (None, _) => anyhow::bail!("varied rebuilds need cargo and the toolchain of rust-toolchain.toml"),
@@ -170,8 +202,9 @@ impl Rebuilt {
             }
         };
         let platforms = platforms.into_iter().map(|platform| platform.name.clone()).collect();
+        let (tag, whose) = (options.tag.clone(), options.contract);
         let attestations = options.attestations.clone();
-        Ok(Self { tag: options.tag.clone(), source, contract, rebuild, platforms, attestations, variations })
+        Ok(Self { tag, source, contract, whose, contract_faults, rebuild, platforms, attestations, variations })
     }
 
     /// The rebuilt artifacts.
@@ -187,6 +220,7 @@ impl Rebuilt {
     /// Holds `published` against them.
     pub fn judge(&self, published: &Published) -> Result<Report> {
         let mut faults = self.source.faults(published.commit.as_deref());
+        faults.extend(self.contract_faults.iter().cloned());
         faults.extend(wrong_set(&self.contract, published));
         let sums = sums(&self.contract, published, &self.platforms, &mut faults);
         for platform in self.contract.platforms().filter(|platform| !self.platforms.contains(&platform.name)) {
@@ -224,12 +258,29 @@ impl Rebuilt {
             tag: self.tag.to_string(),
             origin: published.origin.clone(),
             commit: self.source.commit.clone(),
+            said_by: self.source.witnesses(),
+            contract: self.whose,
+            confinement: self.rebuild.confinement.clone(),
             rebuilder: self.rebuild.by.clone(),
             faults,
             platforms: rows,
             variations: self.variations.clone(),
         })
     }
+}
+
+/// The contract that the release is held to, and how the one in `tree` is another.
+fn contract(whose: Whose, tree: &Path) -> Result<(Contract, Vec<String>)> {
+    let theirs = Contract::of_tree(tree);
+    if whose == Whose::Tag {
+        return Ok((theirs?, Vec::new()));
+    }
+    let own = Contract::embedded()?;
+    let fault = match theirs {
+        Ok(theirs) => own.difference(&theirs).map(|difference| format!("the tag has another contract: {difference}")),
+        Err(error) => Some(format!("the tag has a contract that this helper cannot read: {error:#}")),
+    };
+    Ok((own, fault.into_iter().collect()))
 }
 
 /// How the set of assets is not the contract's.
@@ -306,6 +357,8 @@ fn row(
                 reasons.push(format!("it is {what}, no program: is a proxy or a login page in between?"));
             }
             check_record(platform, published, &sha256, commit, record, reasons);
+            let broken = rebuild.broken.iter().filter(|(name, _)| *name == platform.name);
+            reasons.extend(broken.map(|(_, clause)| format!("what was rebuilt breaks the contract: {clause}")));
             if let Some(artifact) = artifact.filter(|artifact| artifact.bytes != *bytes) {
                 let compared = artifact::compare(bytes, &artifact.bytes);
                 reasons.push(format!("published (A) against rebuilt (B): {}", compared.summary()));
@@ -386,7 +439,7 @@ pub fn preflight(options: &Options) -> Result<()> {
     let mut git = std::process::Command::new("git");
     git.arg("--version");
     crate::process::Call::new(git).hint("install git: the tagged sources come from a repository").read()?;
-    let place = std::env::temp_dir();
+    let place = place::find()?;
     let space = rustix::fs::statvfs(&place).with_context(|| format!("cannot look at {}", place.display()))?;
     let free = space.f_bavail.saturating_mul(space.f_frsize);
     if free < SPACE {

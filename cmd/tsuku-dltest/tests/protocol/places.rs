@@ -128,7 +128,9 @@ fn small_root(world: &World, name: &str, with_loader: bool) -> PathBuf {
 fn run_in(root: &Path, before: &str, arguments: &[&str]) -> Run {
     let mut command = Command::new("unshare");
     command.args(["--user", "--map-root-user", "--mount", "sh", "-c"]);
-    command.arg(format!("root=$1; shift; {before}\nexec chroot \"$root\" /tsuku-dltest \"$@\"")).arg("sh").arg(root);
+    // Not chroot, which is not on an ordinary user's PATH.
+    let script = format!("root=$1; shift; {before}\nexec unshare --root=\"$root\" /tsuku-dltest \"$@\"");
+    command.arg(script).arg("sh").arg(root);
     let output = command.args(arguments).stdin(Stdio::null()).output().expect("unshare can be run");
     Run::from(output)
 }
