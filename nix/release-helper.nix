@@ -36,7 +36,6 @@ let
       // {
         CARGO_PROFILE = "dev";
         doCheck = true;
-        cargoCheckExtraArgs = "";
         cargoTestExtraArgs = "--lib --bins --no-run";
       }
     );
