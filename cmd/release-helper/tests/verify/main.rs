@@ -8,6 +8,8 @@ mod judging;
 mod recipes;
 mod served;
 mod servers;
+mod sources;
 mod tagged;
 mod trees;
+mod walls;
 mod whole;
