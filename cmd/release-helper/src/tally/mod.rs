@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
@@ -162,17 +162,10 @@ fn ssh(statement: &Path, signature: &Path, allowed: &Path) -> Result<String> {
     let found = Call::new(command).read().context("its signer is not among the allowed signers")?;
     let found = String::from_utf8_lossy(&found).into_owned();
     let who = found.lines().next().unwrap_or_default().split(',').next().unwrap_or_default().to_owned();
-    let status = Command::new("ssh-keygen")
-        .args(["-Y", "verify", "-n", NAMESPACE, "-I", &who, "-f"])
-        .arg(allowed)
-        .arg("-s")
-        .arg(signature)
-        .stdin(std::fs::File::open(statement).context("cannot read the statement")?)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .context("cannot run ssh-keygen")?;
-    if !status.success() {
+    let mut command = Command::new("ssh-keygen");
+    command.args(["-Y", "verify", "-n", NAMESPACE, "-I", &who, "-f"]).arg(allowed).arg("-s").arg(signature);
+    let statement = std::fs::File::open(statement).context("cannot read the statement")?;
+    if !Call::new(command).input(statement).outcome()?.status.success() {
         bail!("its signature does not fit the file, or is for another purpose than {NAMESPACE}");
     }
     Ok(who)
