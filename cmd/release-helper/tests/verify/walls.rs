@@ -30,7 +30,10 @@ fn spy(directory: &Path, name: &str) {
     let path = std::env::var_os("PATH").unwrap();
     let real = std::env::split_paths(&path).map(|directory| directory.join(name)).find(|path| path.is_file());
     let real = real.map_or_else(|| "false".into(), |path| path.display().to_string());
-    let script = format!("#!/bin/sh\nenv >> '{}/environments'\nexec {real} \"$@\"\n", directory.display());
+    let script = format!(
+        "#!/bin/sh\necho called=$0 >> '{0}/environments'; env >> '{0}/environments'\nexec {real} \"$@\"\n",
+        directory.display()
+    );
     fs::write(directory.join(name), script).unwrap();
     fs::set_permissions(directory.join(name), fs::Permissions::from_mode(0o755)).unwrap();
 }
@@ -60,15 +63,22 @@ fn finding_5_no_child_gets_the_token() {
     verify.env("PATH", search_path(directory.path())).env("GITHUB_TOKEN", SECRET);
     assert_eq!(verify.output().unwrap().status.code(), Some(0));
     let statements = tempfile::tempdir().unwrap();
-    for name in ["a.json", "a.json.sig", "b.json", "b.json.minisig", "k.pub", "allowed_signers"] {
+    for name in ["a/a.json", "a/a.json.sig", "a/a.json.minisig"] {
         put(statements.path(), name, "{}\n");
     }
-    let place = statements.path().to_str().unwrap();
-    helper(&["tally", place, "--signers", place]).output().unwrap();
+    let keys = "alice namespaces=\"tsuku-dltest-rebuild\" ssh-ed25519 \
+                AAAAC3NzaC1lZDI1NTE5AAAAIJ4Yc6UQ0bBpPZd2cJtFhzBnTmEfg3d5mZt8x3K1o0aB\n\
+                bob minisign RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3\n";
+    put(statements.path(), "keys", keys);
+    let [place, keys] = ["a", "keys"].map(|name| statements.path().join(name).display().to_string());
+    let arguments = ["tally", &place, "--tag", "v1.2.3", "--commit", &"1".repeat(40), "--keys", &keys];
+    let _ = helper(&arguments).output().unwrap();
     let out = statements.path().join("dist");
-    helper(&["build", "linux-amd64", "--backend", "nix", "--out", out.to_str().unwrap()]).output().unwrap();
+    let _ = helper(&["build", "linux-amd64", "--backend", "nix", "--out", out.to_str().unwrap()]).output().unwrap();
     let seen = fs::read_to_string(directory.path().join("environments")).unwrap();
-    assert!(seen.matches("PATH=").count() > 5, "the programs were not called");
+    for name in ["git", "rustc", "nix", "ssh-keygen"] {
+        assert!(seen.contains(&format!("called={}/{name}", directory.path().display())), "{name} was not called");
+    }
     assert!(!seen.contains(SECRET), "a program got the token: {seen}");
 }
 
