@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use release_helper::confine::Strength;
+use release_helper::verify::attest::Statement;
 
+use crate::common::*;
 use crate::hostile::Site;
 use crate::tagged::{Tagged, edit, put};
 
@@ -63,15 +65,17 @@ fn finding_5_no_child_gets_the_token() {
     verify.env("PATH", search_path(directory.path())).env("GITHUB_TOKEN", SECRET);
     assert_eq!(verify.output().unwrap().status.code(), Some(0));
     let statements = tempfile::tempdir().unwrap();
-    for name in ["a/a.json", "a/a.json.sig", "a/a.json.minisig"] {
-        put(statements.path(), name, "{}\n");
+    for name in ["a/a.json.sig", "a/a.json.minisig"] {
+        put(statements.path(), name, "no signature\n");
     }
+    let statement = serde_json::to_string(&Statement::of(&judge(&release()))).unwrap();
+    put(statements.path(), "a/a.json", &statement);
     let keys = "alice namespaces=\"tsuku-dltest-rebuild\" ssh-ed25519 \
                 AAAAC3NzaC1lZDI1NTE5AAAAIJ4Yc6UQ0bBpPZd2cJtFhzBnTmEfg3d5mZt8x3K1o0aB\n\
                 bob minisign RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3\n";
     put(statements.path(), "keys", keys);
     let [place, keys] = ["a", "keys"].map(|name| statements.path().join(name).display().to_string());
-    let arguments = ["tally", &place, "--tag", "v1.2.3", "--commit", &"1".repeat(40), "--keys", &keys];
+    let arguments = ["tally", &place, "--tag", "v1.2.3", "--commit", &world().commit, "--keys", &keys];
     let _ = helper(&arguments).output().unwrap();
     let out = statements.path().join("dist");
     let _ = helper(&["build", "linux-amd64", "--backend", "nix", "--out", out.to_str().unwrap()]).output().unwrap();
