@@ -9,8 +9,13 @@ mod folders;
 mod hostile;
 mod judging;
 mod pages;
+mod recipes;
 mod served;
 mod servers;
 #[path = "../support/skipped.rs"]
 mod skipped;
+mod sources;
+mod tagged;
+mod trees;
+mod walls;
 mod whole;
