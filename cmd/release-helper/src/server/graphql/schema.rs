@@ -11,7 +11,7 @@ use crate::server::shapes::{LOGIN, place};
 use crate::server::store::{Asset, Release};
 use crate::server::tag::Tag;
 
-/// The types and their fields, for those who ask before they query (`__type`). A test resolves each of them.
+/// The types and their fields, for those who ask before they query (`__type`).
 pub(super) const TYPES: [(&str, &[&str]); 12] = [
     ("Query", &["rateLimit", "repository", "viewer"]),
     (
