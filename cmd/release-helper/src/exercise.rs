@@ -192,7 +192,7 @@ impl Start {
         if found.is_empty() { Err("library of this platform".to_owned()) } else { Ok(found) }
     }
 
-    /// Runs `program`, foreign code just downloaded, without anything of our environment: no token reaches it.
+    /// Runs `program`, foreign code just downloaded, with what every child is told of our environment: no token reaches it.
     fn run(&self, program: &Path, arguments: &[&str]) -> Result<Outcome> {
         let mut command = match &self.emulator {
             Some(emulator) => {
@@ -205,10 +205,7 @@ impl Start {
             }
             None => Command::new(program),
         };
-        command.args(arguments).env_clear();
-        if let Some(path) = std::env::var_os("PATH") {
-            command.env("PATH", path);
-        }
+        command.args(arguments);
         Call::new(command).outcome()
     }
 }
@@ -251,5 +248,26 @@ mod tests {
                 assert_eq!(says("linux-amd64"), "LOADER (install libc6-amd64-cross)");
             }
         }
+    }
+
+    #[test]
+    fn a_downloaded_program_gets_no_variable_that_not_every_child_gets() {
+        use std::os::unix::fs::PermissionsExt;
+        let contract = Contract::embedded().unwrap();
+        let platform = contract.host().unwrap();
+        let start = Start::find(platform, None).unwrap_or_else(|missing| panic!("no {missing}"));
+        let directory = tempfile::tempdir().unwrap();
+        let program = directory.path().join("program");
+        std::fs::write(&program, "#!/bin/sh\nenv\n").unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        // Cargo has set some for this very test.
+        assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some());
+        let told = String::from_utf8(start.run(&program, &[]).unwrap().stdout).unwrap();
+        let names: Vec<&str> = told.lines().filter_map(|line| Some(line.split_once('=')?.0)).collect();
+        assert!(names.contains(&"PATH"), "{told}");
+        assert!(
+            !names.iter().any(|name| ["CARGO", "RUST", "GITHUB", "GIT"].iter().any(|of| name.starts_with(of))),
+            "{told}"
+        );
     }
 }

@@ -343,4 +343,18 @@ mod tests {
         assert!(!Asset { state: "starter".into(), ..asset.clone() }.is(3, "ab"));
         assert!(!Asset { digest: None, ..asset }.is(3, "ab"));
     }
+
+    #[test]
+    fn an_upload_to_another_host_is_refused_before_a_byte_is_sent() {
+        let client = Client::new("https://api.github.com", "o/r", Some("ghs_secret")).unwrap();
+        for upload_url in ["https://uploads.evil.example/x{?name,label}", "http://uploads.github.com/x", ""] {
+            let release: Release = serde_json::from_value(json!({
+                "id": 1, "tag_name": "v1.2.3", "draft": true, "upload_url": upload_url, "html_url": "",
+            }))
+            .unwrap();
+            let failure = client.send_asset(&release, "name", &mut &b"bytes"[..], 5).unwrap_err();
+            assert!(failure.to_string().contains("uploads sent to another host"), "{failure}");
+        }
+        assert_eq!(client.requests(), 0);
+    }
 }
