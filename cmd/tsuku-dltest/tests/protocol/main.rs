@@ -1,6 +1,7 @@
 //! `docs/protocol.md`, tested: every guarantee there has a test of its name here, and every test runs once for each
 //! platform whose artifacts this machine can run (see `world.rs`). What it cannot run is listed as ignored.
 
+mod agreement;
 mod answers;
 mod arguments;
 mod client;
@@ -14,6 +15,7 @@ mod real;
 #[allow(dead_code)]
 #[path = "../../../release-helper/tests/support/skipped.rs"]
 mod skipped;
+mod stand_in;
 mod world;
 
 use std::collections::HashSet;
@@ -48,6 +50,7 @@ fn main() {
 
     let worlds = if arguments.list { world::all() } else { world::built() };
     let mut trials = faults::trials(&worlds, &tests);
+    trials.push(agreement::trial(&worlds));
     for world in worlds {
         let world = match world {
             Ok(world) => world,
@@ -57,7 +60,8 @@ fn main() {
                 continue;
             }
         };
-        for &(name, test) in &tests {
+        let of_the_stand_in = if world.is_stand_in() { stand_in::TESTS } else { &[] };
+        for &(name, test) in tests.iter().chain(of_the_stand_in) {
             let here = Arc::clone(&world);
             let full_name = format!("{}::{name}", world.platform);
             trials.push(Trial::ignorable_test(full_name.clone(), move || {
