@@ -46,8 +46,15 @@ in
     (root + "/release.toml")
     (root + "/cmd/release-helper")
   ];
-  # The test tool beside it is no part of either.
-  helperLock = lock (name: name != binary && name != "darwin-stand-in");
+  # The packages for tests beside it are no part of either.
+  helperLock = lock (
+    name:
+    !lib.elem name [
+      binary
+      "darwin-stand-in"
+      "dltest-protocol"
+    ]
+  );
 
   # What states the version.
   stated = tree [
