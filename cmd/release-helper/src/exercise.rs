@@ -226,11 +226,8 @@ impl Start {
             }
             (None, None) => Command::new(program),
         };
-        command.args(arguments).env_clear();
-        if let Some(path) = std::env::var_os("PATH") {
-            command.env("PATH", path);
-        }
-        Call::new(command).outcome()
+        command.args(arguments);
+        Call::alone(command).outcome()
     }
 }
 
