@@ -268,14 +268,14 @@ mod tests {
 
     #[test]
     fn a_downloaded_program_gets_nothing_of_our_environment() {
-        use std::os::unix::fs::PermissionsExt;
         let contract = Contract::embedded().unwrap();
         let platform = contract.host().unwrap();
         let start = Start::find(platform, None).unwrap_or_else(|missing| panic!("no {missing}"));
         let directory = tempfile::tempdir().unwrap();
         let program = directory.path().join("program");
-        std::fs::write(&program, "#!/bin/sh\nenv\n").unwrap();
-        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        // Not written by this process: a file that some child still holds open for writing cannot be run (ETXTBSY).
+        let write = "printf '#!/bin/sh\\nenv\\n' > \"$0\" && chmod +x \"$0\"";
+        assert!(Command::new("sh").args(["-c", write]).arg(&program).status().unwrap().success());
         // Cargo has set some for this very test.
         assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some());
         let told = String::from_utf8(start.run(&program, &[]).unwrap().stdout).unwrap();
