@@ -6,7 +6,8 @@ use std::process::Command;
 use release_helper::server::{self, Plan};
 
 use crate::common::{Place, REPOSITORY, TAG, token};
-use crate::tools::{self, skipped};
+use crate::installed::skipped;
+use crate::tools;
 
 fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/releases/clients").join(name)

@@ -8,7 +8,8 @@ use release_helper::server::{Exchange, Fault, Kind, Operation, Plan, Tag};
 use serde_json::{Value, json};
 
 use crate::common::{Place, TAG};
-use crate::tools::{self, skipped};
+use crate::installed::skipped;
+use crate::tools;
 
 fn recorded(exchange: &Exchange) -> Value {
     json!({

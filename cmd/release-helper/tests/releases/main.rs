@@ -6,6 +6,8 @@ mod clients;
 mod command;
 mod common;
 mod conformance;
+#[path = "../shared/installed.rs"]
+mod installed;
 mod rerun;
 mod server;
 mod sums;

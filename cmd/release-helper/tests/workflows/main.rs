@@ -1,11 +1,13 @@
 //! The workflows of `.github/workflows`: read as data, held to the rules of the house, and run on this machine.
 //!
-//! `document` reads them, `expression` evaluates their `${{ }}`, `runner` executes their jobs, and `stand_ins` is the
+//! `document` reads them, `github` asks GitHub's own packages, `runner` executes their jobs, and `stand_ins` is the
 //! complete list of what is not GitHub's own in such a run.
 
 mod command_lines;
 mod document;
-mod expression;
+mod github;
+#[path = "../shared/installed.rs"]
+mod installed;
 mod linters;
 mod release_runs;
 mod runner;

@@ -9,7 +9,7 @@ use std::process::Command;
 use serde_json::{Map, Value, json};
 
 use crate::document::{Job, Names, Step, Workflow};
-use crate::expression::Scope;
+use crate::github::Scope;
 use crate::stand_ins::{self, Stage};
 
 /// The token of the run. No step but those that ask for it may see it.
