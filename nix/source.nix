@@ -10,21 +10,16 @@ let
       fileset = lib.fileset.unions files;
     };
 
-  # The blocks of the workspace's lock whose package name pleases `keep`, byte for byte as cargo wrote them, so that
-  # `--locked` accepts a tree with fewer packages, and a new version of the program is no news to the helper.
-  lock =
-    keep:
-    let
-      separator = "\n[[package]]\n";
-      blocks = lib.splitString separator (lib.readFile (root + "/Cargo.lock"));
-      name = block: lib.head (builtins.match "name = \"([^\"]+)\"\n.*" block);
-    in
-    lib.concatStringsSep separator (
-      [ (lib.head blocks) ] ++ lib.filter (block: keep (name block)) (lib.tail blocks)
-    );
+  inherit ((lib.importTOML (program + "/Cargo.toml")).package) version;
+
+  # The workspace's lock without the program, byte for byte as cargo wrote it: `--locked` accepts a tree with fewer
+  # packages, and a new version of the program is no news to the helper.
+  separator = "\n[[package]]\n";
+  blocks = lib.splitString separator (lib.readFile (root + "/Cargo.lock"));
+  isProgram = block: builtins.match "name = \"${binary}\"\n.*" block != null;
 in
 {
-  inherit ((lib.importTOML (program + "/Cargo.toml")).package) version;
+  inherit version;
   inherit ((lib.importTOML (root + "/rust-toolchain.toml")).toolchain) channel;
 
   # As release-helper's `source::stage` has it.
@@ -39,14 +34,21 @@ in
       ]
     ))
   ];
-  dltestLock = lock (name: name == binary);
+  # From the manifest, as `source::stage` has it: a tree in which only that was stamped builds too.
+  dltestLock = ''
+    version = 4
+
+    [[package]]
+    name = "${binary}"
+    version = "${version}"
+  '';
 
   helper = tree [
     (root + "/Cargo.toml")
     (root + "/release.toml")
     (root + "/cmd/release-helper")
   ];
-  helperLock = lock (name: name != binary);
+  helperLock = lib.concatStringsSep separator (lib.filter (block: !isProgram block) blocks);
 
   # What states the version.
   stated = tree [

@@ -13,7 +13,7 @@ use crate::process::{Call, Outcome};
 mod container;
 mod quarantine;
 
-pub use container::in_container;
+pub use container::{image_name, in_container};
 pub use quarantine::quarantined;
 
 /// Sonames that are on nearly every machine. Those that are found must load.

@@ -68,6 +68,12 @@ pub fn commit(root: &Path, revision: &str) -> Result<String> {
     Ok(String::from_utf8_lossy(&hash).trim().to_owned())
 }
 
+/// Whether `commit` is `tip` or comes before it in the history of the repository at `root`.
+pub fn has_ancestor(root: &Path, tip: &str, commit: &str) -> Result<bool> {
+    let between = git(root).args(["rev-list", "--max-count=1", commit, &format!("^{tip}")]).read()?;
+    Ok(between.is_empty())
+}
+
 /// Writes the tree of `commit` into the new directory `destination`. The checkout and its index stay as they are.
 pub fn export(root: &Path, commit: &str, destination: &Path) -> Result<()> {
     files::create_dir(destination)?;
@@ -103,7 +109,8 @@ pub fn stage(root: &Path, destination: &Path) -> Result<()> {
     files::write(&destination.join("Cargo.lock"), lock.as_bytes())
 }
 
-fn copy(from: &Path, to: &Path) -> Result<()> {
+/// Copies a file, or a directory with all that is in it.
+pub fn copy(from: &Path, to: &Path) -> Result<()> {
     let parent = to.parent().context("a file to copy needs a directory")?;
     if from.is_dir() {
         files::create_dir(to)?;

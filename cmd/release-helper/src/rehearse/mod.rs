@@ -110,7 +110,7 @@ pub fn rehearse(options: &Options) -> Result<(Report, server::Running)> {
 
     let server = serve(options, &directory, &commit)?;
     let client = Client::new(server.url(), server.repository(), Some(TOKEN))?;
-    let draft = releases::draft(&client, &tag.to_string(), None)?;
+    let draft = releases::draft(&client, &tag.to_string(), &releases::Notes::default())?;
     step("draft", format_args!("release {} on {}", draft.id, server.url()));
 
     let build = |tree: &Path, place: &str, surroundings: &cargo::Surroundings| {

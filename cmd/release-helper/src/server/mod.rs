@@ -64,6 +64,17 @@ impl Tag {
     }
 }
 
+/// A check that some workflow has made of a commit.
+#[derive(Clone, Debug)]
+pub struct Check {
+    /// The commit, 40 hexadecimal digits.
+    pub commit: String,
+    /// The job's name.
+    pub name: String,
+    /// `success`, `failure` and so on; none while it runs.
+    pub conclusion: Option<String>,
+}
+
 /// Sees every request and its answer.
 pub type Observer = Arc<dyn Fn(&Exchange) + Send + Sync>;
 
@@ -79,6 +90,8 @@ pub struct Options {
     pub token: Option<String>,
     /// Tags of the repository beside those kept in the directory.
     pub tags: Vec<Tag>,
+    /// The checks of the repository's commits.
+    pub checks: Vec<Check>,
     /// Whether published releases are immutable.
     pub immutable: bool,
     /// Serve an asset's bytes directly instead of redirecting to the other host.
@@ -100,6 +113,7 @@ impl Options {
             repository: REPOSITORY.to_owned(),
             token: None,
             tags: Vec::new(),
+            checks: Vec::new(),
             immutable: false,
             direct_downloads: false,
             faults: Plan::default(),
@@ -116,6 +130,7 @@ struct Server {
     dealer: faults::Dealer,
     repository: String,
     token: Option<String>,
+    checks: Vec<Check>,
     immutable: bool,
     direct_downloads: bool,
     clock: Arc<dyn Clock>,
@@ -150,6 +165,7 @@ pub fn start(options: Options) -> Result<Running> {
         dealer: faults::Dealer::new(options.faults),
         repository: options.repository,
         token: options.token,
+        checks: options.checks,
         immutable: options.immutable,
         direct_downloads: options.direct_downloads,
         clock: options.clock,

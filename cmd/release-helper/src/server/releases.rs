@@ -34,7 +34,9 @@ pub(super) fn handle(call: &mut Call<'_>, connection: &mut Connection) -> io::Re
         O::DeleteRelease => delete(call),
         O::GenerateReleaseNotes => Ok(generate_notes(call)),
         O::GetRef => Ok(reference(call)),
+        O::UpdateRef => move_tag(call),
         O::GetTag => Ok(tag_object(call)),
+        O::ListCheckRuns => Ok(check_runs(call)),
         O::GetRepository => Ok(Response::json(200, &call.links().repository())),
         O::Page => Ok(page::page(call)),
         O::Unknown => Ok(not_found()),
@@ -226,6 +228,24 @@ fn notes(tag: &str) -> String {
 fn reference(call: &Call<'_>) -> Response {
     let tag = call.server.store.tag(&call.route.name);
     tag.map_or_else(not_found, |tag| Response::json(200, &call.links().reference(&tag)))
+}
+
+fn move_tag(call: &Call<'_>) -> Result<Response> {
+    let commit = writable(call).and_then(|body| body["sha"].as_str());
+    let Some(commit) = commit else { return Ok(not_found()) };
+    let moved = call.server.store.move_tag(&call.route.name, commit)?;
+    Ok(moved.map_or_else(not_found, |tag| Response::json(200, &call.links().reference(&tag))))
+}
+
+fn check_runs(call: &Call<'_>) -> Response {
+    let wanted = call.request.parameter("check_name");
+    let all = call.server.checks.iter().filter(|check| check.commit == call.route.name);
+    let runs: Vec<_> = all
+        .filter(|check| wanted.as_deref().is_none_or(|name| name == check.name))
+        .enumerate()
+        .map(|(number, check)| call.links().check_run(number, check))
+        .collect();
+    Response::json(200, &serde_json::json!({ "total_count": runs.len(), "check_runs": runs }))
 }
 
 fn tag_object(call: &Call<'_>) -> Response {

@@ -38,8 +38,12 @@ pub enum Operation {
     DeleteReleaseAsset,
     /// `GET /repos/{owner}/{repo}/git/ref/tags/{tag}`
     GetRef,
+    /// `PATCH /repos/{owner}/{repo}/git/refs/tags/{tag}`
+    UpdateRef,
     /// `GET /repos/{owner}/{repo}/git/tags/{sha}`
     GetTag,
+    /// `GET /repos/{owner}/{repo}/commits/{ref}/check-runs`
+    ListCheckRuns,
     /// `GET /repos/{owner}/{repo}`
     GetRepository,
     /// The bytes of an asset on the other host, behind a redirect
@@ -113,9 +117,17 @@ pub(super) fn route(request: &Request, repository: &str) -> Route {
                 route.name = tag.join("/");
                 O::GetRef
             }
+            ("PATCH", ["git", "refs", "tags", tag @ ..]) => {
+                route.name = tag.join("/");
+                O::UpdateRef
+            }
             ("GET", ["git", "tags", sha]) => {
                 (*sha).clone_into(&mut route.name);
                 O::GetTag
+            }
+            ("GET", ["commits", commit, "check-runs"]) => {
+                (*commit).clone_into(&mut route.name);
+                O::ListCheckRuns
             }
             _ => O::Unknown,
         };

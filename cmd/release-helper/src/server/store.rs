@@ -158,6 +158,17 @@ impl Store {
         self.state().ledger.tags.iter().find(|tag| tag.name == name).cloned()
     }
 
+    /// Has the tag called `name` mean another commit, as a forced push does; says whether there is such a tag.
+    pub(super) fn move_tag(&self, name: &str, commit: &str) -> Result<Option<Tag>> {
+        let mut state = self.state();
+        let Some(tag) = state.ledger.tags.iter_mut().find(|tag| tag.name == name) else { return Ok(None) };
+        commit.clone_into(&mut tag.commit);
+        tag.message = None;
+        let moved = tag.clone();
+        self.write_ledger(&state.ledger)?;
+        Ok(Some(moved))
+    }
+
     /// The annotated tag object `sha`.
     pub(super) fn tag_object(&self, sha: &str) -> Option<Tag> {
         self.state().ledger.tags.iter().find(|tag| tag.message.is_some() && tag.object() == sha).cloned()

@@ -15,6 +15,7 @@ pub struct Workflow {
     pub name: String,
     pub on: BTreeMap<String, Value>,
     pub permissions: Names,
+    #[serde(default)]
     pub concurrency: Value,
     #[serde(default)]
     pub env: Names,
@@ -31,7 +32,11 @@ pub struct Job {
     pub condition: Option<String>,
     #[serde(default)]
     pub strategy: Strategy,
+    /// Where it runs; nowhere if it calls another workflow.
+    #[serde(default)]
     pub runs_on: String,
+    /// None of its own if it calls another workflow.
+    #[serde(default)]
     pub timeout_minutes: u32,
     pub environment: Option<String>,
     pub permissions: Names,
@@ -39,7 +44,12 @@ pub struct Job {
     pub outputs: Names,
     #[serde(default)]
     pub env: Names,
+    #[serde(default)]
     pub steps: Vec<Step>,
+    /// The workflow that does the job.
+    pub uses: Option<String>,
+    #[serde(default)]
+    pub with: BTreeMap<String, Value>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -73,9 +83,40 @@ pub struct Step {
     #[serde(default)]
     pub env: Names,
     pub run: Option<String>,
+    #[serde(rename = "working-directory")]
+    pub directory: Option<String>,
+    /// An experiment: its failure fails nothing.
+    #[serde(default, rename = "continue-on-error")]
+    pub experiment: bool,
+    #[serde(rename = "timeout-minutes")]
+    pub timeout: Option<u32>,
+}
+
+impl Workflow {
+    /// What a caller gets: the outputs of `on.workflow_call`, name and expression.
+    pub fn outputs(&self) -> impl Iterator<Item = (&String, &str)> {
+        let declared = self.on.get("workflow_call").and_then(|call| call["outputs"].as_object());
+        declared.into_iter().flatten().map(|(name, output)| (name, output["value"].as_str().unwrap_or_default()))
+    }
+
+    /// What a caller may leave out: the defaults of the inputs, by GitHub's rules.
+    pub fn defaults(&self) -> serde_json::Map<String, Value> {
+        let declared = self.on.get("workflow_call").and_then(|call| call["inputs"].as_object());
+        let default = |input: &Value| match (&input["default"], input["type"].as_str()) {
+            (Value::Null, Some("boolean")) => false.into(),
+            (Value::Null, _) => "".into(),
+            (value, _) => value.clone(),
+        };
+        declared.into_iter().flatten().map(|(name, input)| (name.clone(), default(input))).collect()
+    }
 }
 
 impl Job {
+    /// The file name of the workflow that does the job, if it is one of this repository.
+    pub fn called(&self) -> Option<&str> {
+        self.uses.as_deref()?.strip_prefix("./.github/workflows/")
+    }
+
     /// The rows of the matrix; a job without one has a single, empty row.
     pub fn matrix(&self) -> Vec<Names> {
         let matrix = &self.strategy.matrix;

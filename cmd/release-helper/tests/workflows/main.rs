@@ -1,6 +1,6 @@
 //! The workflows of `.github/workflows`: read as data, held to the rules of the house, and run on this machine.
 //!
-//! `document` reads them, `github` asks GitHub's own packages, `runner` executes their jobs, and `stand_ins` is the
+//! `document` reads them, `github` asks GitHub's own packages, `runner` and `leg` execute their jobs, and `stand_ins` is the
 //! complete list of what is not GitHub's own in such a run.
 
 mod command_lines;
@@ -8,7 +8,9 @@ mod document;
 mod github;
 #[path = "../shared/installed.rs"]
 mod installed;
+mod leg;
 mod linters;
+mod refusals;
 mod release_runs;
 mod runner;
 mod stand_ins;
