@@ -4,7 +4,7 @@
   pkgs,
   contract,
   source,
-  toolchain,
+  toolchains,
   craneLib,
   artifacts,
   release-helper,
@@ -30,10 +30,10 @@ let
   # The musl artifact needs no loader to say its version, and the sandbox has none for glibc's.
   startable =
     artifacts.${
-      (lib.findFirst (
-        platform:
-        platform.nix-system == pkgs.stdenv.hostPlatform.system && (platform.isMusl || platform.isDarwin)
-      ) null (lib.attrValues contract.platforms)).name
+      (contract.platformOf {
+        inherit (pkgs.stdenv.hostPlatform) system;
+        isMusl = pkgs.stdenv.hostPlatform.isLinux;
+      }).name
     };
   asset = artifact: platform: "${artifact}/bin/${platform.asset}";
 in
@@ -60,7 +60,7 @@ eachPlatform "contract" (
   '';
 
   # docs/nix.md, "Updating the pins": fenix must be at a commit whose stable toolchain is the pinned channel.
-  toolchain = check "toolchain" [ toolchain ] ''
+  toolchain = check "toolchain" [ toolchains.withLinters ] ''
     rustc --version | grep -F 'rustc ${source.channel} '
   '';
 

@@ -13,6 +13,11 @@ let
     inherit lib;
     inherit (contract) binary;
   };
+  meta = {
+    homepage = "https://github.com/tsukumogami/tsuku";
+    license = lib.licenses.mit;
+    platforms = contract.nix-systems;
+  };
 
   projectOn =
     system:
@@ -22,46 +27,77 @@ let
         config.allowDeprecatedx86_64Darwin = true; # 26.05 is the last to support it, and says so
       };
 
-      # fenix's outputs over this very package set: its own would be evaluated beside it, and warn on Intel Macs.
-      toolchains = (import (fenix + "/flake.nix")).outputs {
-        self = fenix;
-        nixpkgs = {
-          inherit lib;
-          legacyPackages.${system} = pkgs;
-        };
-        rust-analyzer-src = { };
-      };
-
-      toolchain = import ./toolchain.nix {
+      toolchains = import ./toolchain.nix {
         inherit lib;
         inherit (contract) platforms;
-        fenix = toolchains.packages.${system};
+        fenix = import fenix {
+          inherit system lib pkgs;
+          rust-analyzer-src = { };
+        };
       };
-      craneIn = scope: (crane.mkLib scope).overrideToolchain (_: toolchain);
+
+      craneIn =
+        scope:
+        (crane.mkLib scope).overrideScope (
+          final: _: {
+            # crane would compile a program to write TOML with.
+            writeTOML = final.writeTOMLViaRemarshal;
+          }
+        );
+      # An artifact is linked by rust-lld and has no crates: without a C compiler, which crane would fetch or build, and
+      # without crane's hooks for crates.
+      bare =
+        craneLib:
+        craneLib.overrideScope (
+          _: _:
+          {
+            stdenvSelector = scope: scope.stdenvNoCC;
+          }
+          // lib.genAttrs [
+            "configureCargoVendoredDepsHook"
+            "inheritCargoArtifactsHook"
+            "installCargoArtifactsHook"
+            "removeReferencesToRustToolchainHook"
+            "removeReferencesToVendoredSourcesHook"
+            "replaceCargoLockHook"
+          ] (_: null)
+        );
+      craneLib = craneIn pkgs;
+
+      host = contract.platformOf {
+        inherit system;
+        isMusl = false;
+      };
 
       release-helper = pkgs.callPackage ./release-helper.nix {
-        inherit source;
-        craneLib = craneIn pkgs;
+        inherit source meta;
+        inherit (contract) binary;
+        craneLib = craneLib.overrideToolchain (_: toolchains.forTarget host.target);
+        linters = craneLib.overrideToolchain (_: toolchains.withLinters);
       };
 
-      recipe = pkgs.callPackage ./recipe.nix { inherit contract source release-helper; };
-      second-builder = pkgs.callPackage ./second-builder.nix {
+      recipe = import ./recipe.nix { inherit contract source toolchains; };
+      second-builder = import ./second-builder.nix {
         inherit recipe;
-        naersk = pkgs.callPackage naersk {
-          cargo = toolchain;
-          rustc = toolchain;
-          clippy = toolchain;
-        };
+        naersk = toolchain: pkgs.callPackage naersk ({ stdenv = pkgs.stdenvNoCC; } // toolchain);
       };
       artifactIn =
         scope:
-        scope.callPackage ./dltest.nix {
-          inherit recipe second-builder;
-          inherit (contract) binary;
-          craneLib = craneIn scope;
+        import ./dltest.nix {
+          inherit
+            lib
+            recipe
+            second-builder
+            meta
+            ;
+          craneLib = bare (craneIn scope);
         };
-      scopeOf =
-        platform: if platform.isMusl && pkgs.stdenv.hostPlatform.isLinux then pkgs.pkgsStatic else pkgs;
+      ordinary = artifactIn pkgs;
+      static = artifactIn pkgs.pkgsStatic;
+      artifacts = lib.mapAttrs (
+        _: platform:
+        (if platform.isMusl && pkgs.stdenv.hostPlatform.isLinux then static else ordinary) platform
+      ) contract.platforms;
 
       project = {
         inherit
@@ -69,11 +105,12 @@ let
           pkgs
           contract
           source
-          toolchain
+          toolchains
           release-helper
+          artifacts
           ;
-        artifacts = lib.mapAttrs (_: platform: artifactIn (scopeOf platform) platform) contract.platforms;
-        craneLib = craneIn pkgs;
+        craneLib = craneLib.overrideToolchain (_: toolchains.withLinters);
+        program = pkgs.callPackage ./program.nix { } host artifacts.${host.name};
       };
     in
     {
@@ -84,6 +121,6 @@ let
       formatter = pkgs.nixfmt-tree;
     };
 
-  projects = lib.genAttrs contract.systems projectOn;
+  projects = lib.genAttrs contract.nix-systems projectOn;
 in
 select: lib.mapAttrs (_: select) projects

@@ -1,39 +1,33 @@
 # One platform's artifact, built by crane.
 {
   lib,
-  buildPackages,
   craneLib,
   recipe,
   second-builder,
-  binary,
+  meta,
 }:
 platform:
 let
   shared = recipe platform;
 in
-craneLib.buildPackage (
+(craneLib.overrideToolchain (_: shared.toolchain)).buildPackage (
   shared.attributes
   // {
+    inherit (shared) name version src;
     pname = platform.asset;
-    inherit (shared) version src;
     cargoExtraArgs = lib.concatStringsSep " " shared.cargoArguments;
-    depsBuildBuild = [ buildPackages.stdenv.cc ]; # links build.rs, also where stdenv is a cross one
 
-    # No crates: nothing to vendor, nothing to build beforehand, no path to remove.
+    # No crates: nothing to vendor, nothing to build beforehand.
     cargoVendorDir = null;
     cargoArtifacts = null;
-    doNotRemoveReferencesToVendorDir = true;
-    doNotRemoveReferencesToRustToolchain = true;
-    doNotSign = true;
     doIncludeCrossToolchainEnv = false; # rust-lld links, no C compiler does
 
     # `nix build .#linux-amd64.second-builder`
     passthru.second-builder = second-builder platform;
     doCheck = false; # checks.nix looks at the artifact itself
-    meta = {
+    meta = meta // {
       description = "Reports whether libraries load, for ${platform.name}";
-      mainProgram = binary;
-      license = lib.licenses.mit;
+      mainProgram = shared.binary;
     };
   }
 )

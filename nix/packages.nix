@@ -1,17 +1,15 @@
-# The packages of one system: six platforms under two names each, the helper, and all artifacts with their digests.
+# The packages of one system: six platforms under two names each, the program that starts on the host, the helper, and all
+# artifacts with their digests.
 {
   lib,
   pkgs,
   contract,
   artifacts,
+  program,
   release-helper,
   ...
 }:
 let
-  inherit (pkgs.stdenv.hostPlatform) system;
-  isHosts = platform: platform.nix-system == system && !platform.isMusl;
-  hosts = lib.head (lib.filter isHosts (lib.attrValues contract.platforms));
-
   sums =
     pkgs.runCommand contract.sums
       {
@@ -32,7 +30,7 @@ in
 artifacts
 // lib.mapAttrs' (name: lib.nameValuePair "dltest-${name}") artifacts
 // {
-  default = artifacts.${hosts.name};
+  default = program;
   inherit release-helper;
   ${contract.sums} = sums;
 }

@@ -1,18 +1,20 @@
 # What crane and naersk are both told about a platform. Neither knows more than plain cargo does: the recipe of the bytes
-# is in Cargo.toml, link.toml and build.rs.
+# is in Cargo.toml and link.toml.
 {
-  lib,
-  writeText,
   source,
   contract,
-  release-helper,
+  toolchains,
 }:
 let
   inherit (contract) binary;
 in
 platform: {
+  inherit binary;
   inherit (source) version;
+  # Said, and not left to the builders: a stdenv adds its own host to `pname`, which says nothing of the artifact.
+  name = "${platform.asset}-${source.version}";
   src = source.dltest;
+  toolchain = toolchains.forTarget platform.target;
 
   cargoArguments = [
     "--locked"
@@ -23,18 +25,14 @@ platform: {
 
   attributes = {
     strictDeps = true;
-    nativeBuildInputs = lib.optional platform.isDarwin release-helper;
 
     postPatch = ''
-      cp ${writeText "Cargo.lock" source.dltestLock} Cargo.lock
+      cp ${builtins.toFile "Cargo.lock" source.dltestLock} Cargo.lock
     '';
 
     postInstall = ''
       mv $out/bin/${binary} $out/bin/${platform.asset}
       ln -s ${platform.asset} $out/bin/${binary}
-    ''
-    + lib.optionalString platform.isDarwin ''
-      release-helper sign --linker-signed --identifier ${contract.signing-identifier} $out/bin/${platform.asset}
     '';
 
     # The bytes are cargo's: nothing is stripped, patched or signed behind its back, and no store path is in them.

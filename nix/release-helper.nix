@@ -2,55 +2,57 @@
 {
   lib,
   craneLib,
+  linters,
   source,
+  binary,
+  meta,
 }:
 let
   common = {
     pname = "release-helper";
     version = (lib.importTOML ../cmd/release-helper/Cargo.toml).package.version;
+    strictDeps = true;
+  };
+  helper = common // {
     src = source.helper;
     cargoLockContents = source.helperLock;
-    strictDeps = true;
     doCheck = false;
   };
   # crane makes empty tests, also those that Cargo.toml names in the program's folder: they would make it a member.
   crates =
     arguments:
-    craneLib.buildDepsOnly (arguments // { extraDummyScript = "rm -rf $out/cmd/tsuku-dltest"; });
+    craneLib.buildDepsOnly (arguments // { extraDummyScript = "rm -rf $out/cmd/${binary}"; });
 
-  # The checks compile in a fraction of the time without link-time optimization.
+  # The checks compile in a fraction of the time without link-time optimization. They see the program too: the helper's
+  # tests read its files.
   checked = common // {
+    src = source.workspace;
     CARGO_PROFILE = "dev";
-    doCheck = true;
-    cargoTestExtraArgs = "--lib --bins";
+    cargoExtraArgs = "--locked --package release-helper";
+    cargoArtifacts = crates (
+      helper
+      // {
+        CARGO_PROFILE = "dev";
+        doCheck = true;
+        cargoCheckExtraArgs = "";
+        cargoTestExtraArgs = "--lib --bins --no-run";
+      }
+    );
   };
-  checkedCrates = crates (
-    checked
-    // {
-      cargoCheckExtraArgs = "";
-      cargoTestExtraArgs = "--lib --bins --no-run";
-    }
-  );
 in
 craneLib.buildPackage (
-  common
+  helper
   // {
-    cargoArtifacts = crates common;
+    cargoArtifacts = crates helper;
     passthru = {
-      tests = craneLib.cargoTest (checked // { cargoArtifacts = checkedCrates; });
-      clippy = craneLib.cargoClippy {
-        inherit (common) pname version strictDeps;
-        src = source.workspace;
-        CARGO_PROFILE = "dev";
-        cargoArtifacts = checkedCrates;
-        cargoExtraArgs = "--locked --package release-helper";
-        cargoClippyExtraArgs = "--all-targets -- --deny warnings";
-      };
+      tests = craneLib.cargoTest (checked // { cargoTestExtraArgs = "--lib --bins"; });
+      clippy = linters.cargoClippy (
+        checked // { cargoClippyExtraArgs = "--all-targets -- --deny warnings"; }
+      );
     };
-    meta = {
+    meta = meta // {
       description = "Builds, inspects, signs, releases and verifies tsuku-dltest";
       mainProgram = "release-helper";
-      license = lib.licenses.mit;
     };
   }
 )

@@ -2,12 +2,12 @@
 {
   lib,
   pkgs,
-  toolchain,
+  toolchains,
   ...
 }:
 pkgs.mkShell {
   packages = [
-    toolchain
+    toolchains.withLinters
     pkgs.actionlint
     pkgs.git
     pkgs.nixfmt

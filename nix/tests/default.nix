@@ -7,7 +7,7 @@ let
     };
     crane = import ./stubs/crane.nix;
     naersk = ./stubs/naersk.nix;
-    fenix = ./stubs/fenix;
+    fenix = ./stubs/fenix.nix;
   };
   outputs = (import ../../flake.nix).outputs (stubs // { self = outputs; });
   contract = import ../platforms.nix;
@@ -47,6 +47,15 @@ let
       system: all (name: f system contract.platforms.${name} outputs.packages.${system}.${name}) platforms
     );
 
+  startedBy = interpreter: platform: ''
+    #!/bash
+    program=/crane/tsuku-dltest-${platform}/bin/tsuku-dltest-${platform}
+    if ${interpreter} --verify "$program" >/dev/null 2>&1; then
+      exec "$program" "$@"
+    fi
+    exec /glibc/lib/${baseNameOf interpreter} "$program" "$@"
+  '';
+
   lockText = builtins.readFile ../../flake.lock;
   problems = import ./lock.nix;
   damaged = edit: problems (builtins.toJSON (edit (builtins.fromJSON lockText)));
@@ -63,6 +72,10 @@ let
     );
   withLocked = name: change: withNode name (node: node // { locked = node.locked // change; });
 
+  nixpkgs = system: import stubs.nixpkgs { inherit system; };
+  overlayOf = scope: outputs.overlays.default scope { };
+  overlaid = system: overlayOf (nixpkgs system);
+
   source = import ../source.nix {
     inherit (stubs.nixpkgs) lib;
     inherit (contract) binary;
@@ -77,7 +90,7 @@ let
   tests = {
     "platforms.nix says what release.toml says and nothing else" =
       removeAttrs contract [
-        "systems"
+        "platformOf"
         "platforms"
       ] == release
       &&
@@ -88,11 +101,12 @@ let
             "asset"
             "isMusl"
             "isDarwin"
+            "system"
           ]
         ) contract.platforms == release.platform;
 
     "there are six platforms and four systems" =
-      attrNames contract.platforms == platforms && contract.systems == systems;
+      attrNames contract.platforms == platforms && contract.nix-systems == systems;
 
     "an asset is named after the program and its platform" =
       contract.platforms.linux-arm64-musl.asset == "tsuku-dltest-linux-arm64-musl";
@@ -117,17 +131,23 @@ let
       artifact.outPath == outputs.packages.${system}."dltest-${platform.name}".outPath
     );
 
-    "the default is the host's own artifact" =
-      mapAttrs (_: packages: packages.default.outPath) outputs.packages == {
-        x86_64-linux = "/crane/tsuku-dltest-linux-amd64";
-        aarch64-linux = "/crane/tsuku-dltest-linux-arm64";
+    "the default is the host's own artifact, on Linux with a loader to start it by" =
+      mapAttrs (_: packages: packages.default.text or packages.default.outPath) outputs.packages == {
+        x86_64-linux = startedBy "/lib64/ld-linux-x86-64.so.2" "linux-amd64";
+        aarch64-linux = startedBy "/lib/ld-linux-aarch64.so.1" "linux-arm64";
         x86_64-darwin = "/crane/tsuku-dltest-darwin-amd64";
         aarch64-darwin = "/crane/tsuku-dltest-darwin-arm64";
       };
 
+    "the first app is the program" = onEachSystem (
+      system:
+      outputs.apps.${system}.default.program == "${outputs.packages.${system}.default}/bin/tsuku-dltest"
+    );
+
     "every system has the same apps, checks, shell and formatter" = onEachSystem (
       system:
       attrNames outputs.apps.${system} == [
+        "default"
         "rehearse"
         "release-helper"
         "verify"
@@ -167,10 +187,9 @@ let
       artifact.allowedReferences == [ ] && artifact.dontFixup
     );
 
-    "Mach-O artifacts and no others are signed, under the contract's identifier" = onEachArtifact (
-      _: platform: artifact:
-      contains "release-helper sign --linker-signed --identifier ${release.signing-identifier} .out/bin/${platform.asset}\n" artifact.postInstall
-      == (platform.libc == "libSystem")
+    "nothing but the linker makes or signs an artifact" = onEachArtifact (
+      _: _: artifact:
+      (artifact.nativeBuildInputs or [ ]) == [ ] && !contains "sign" artifact.postInstall
     );
 
     "musl artifacts are built in pkgsStatic's scope on Linux" = onEachArtifact (
@@ -220,14 +239,36 @@ let
       ) platforms
     );
 
-    "the toolchain is one compiler with the standard library of every platform" =
-      outputs.packages.x86_64-linux.linux-amd64.toolchain.components == [
+    "an artifact's toolchain is a compiler and the library of its target" = onEachArtifact (
+      _: platform: artifact:
+      artifact.toolchain.components == [
         "cargo"
-        "rustc"
-        "clippy"
-        "rustfmt"
+        "rustc-unwrapped"
+        "rust-std-${platform.target}"
       ]
-      ++ map (name: "rust-std-${release.platform.${name}.target}") platforms;
+    );
+
+    "an artifact needs no C compiler, from either builder" = onEachArtifact (
+      _: _: artifact:
+      artifact.stdenv.name == "stdenvNoCC" && artifact.second-builder.stdenv.name == "stdenvNoCC"
+    );
+
+    "an artifact is named after its platform, whatever scope builds it" = onEachArtifact (
+      _: platform: artifact:
+      artifact.name == "${platform.asset}-${source.version}"
+    );
+
+    "every package says its home, its license and the systems it is built on" = onEachSystem (
+      system:
+      all (
+        package:
+        package.meta.homepage != "" && package.meta.license == "MIT" && package.meta.platforms == systems
+      ) (builtins.attrValues (removeAttrs outputs.packages.${system} [ "SHA256SUMS" ]))
+    );
+
+    "no program is compiled to write TOML" = onEachSystem (
+      system: outputs.packages.${system}.release-helper.writeTOML == "remarshal"
+    );
 
     "the artifact's lock names the program alone, as cargo writes it" =
       source.dltestLock
@@ -238,12 +279,22 @@ let
 
     "the overlay offers the program and the helper as they are built here" =
       let
-        overlay = outputs.overlays.default {
-          stdenv.hostPlatform.system = "aarch64-linux";
-        } { };
+        overlay = overlaid "aarch64-linux";
       in
-      overlay.tsuku-dltest.outPath == "/crane/tsuku-dltest-linux-arm64"
+      overlay.tsuku-dltest.text == startedBy "/lib/ld-linux-aarch64.so.1" "linux-arm64"
       && overlay.tsuku-release-helper.outPath == "/crane/release-helper";
+
+    "the overlay gives pkgsStatic the musl artifact" =
+      (overlayOf (nixpkgs "aarch64-linux").pkgsStatic).tsuku-dltest.outPath
+      == "/crane/tsuku-dltest-linux-arm64-musl";
+
+    # What `tryEval` catches was thrown: a missing attribute it does not.
+    "the overlay says so where there is no artifact, or nothing to build it on" =
+      all (attempt: !(builtins.tryEval attempt).success)
+        [
+          (overlaid "riscv64-linux").tsuku-dltest
+          (overlaid "riscv64-linux").tsuku-release-helper
+        ];
 
     "flake.lock is what flake.nix and docs/nix.md say" = problems lockText == [ ];
 
@@ -294,7 +345,7 @@ let
   };
 in
 {
-  inherit tests;
+  inherit outputs tests;
   report = builtins.concatStringsSep "\n" (
     map (name: "${if tests.${name} then "ok" else "FAILED"}: ${name}") (attrNames tests)
   );

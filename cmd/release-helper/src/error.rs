@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::output::step;
+
 /// An error with advice. It displays as the error it wraps; [`report`] prints the advice on a line of its own.
 struct Hinted {
     error: anyhow::Error,
@@ -48,11 +50,11 @@ pub fn hint_of(error: &anyhow::Error) -> Option<&str> {
     error.downcast_ref::<Hinted>().map(|hinted| hinted.hint.as_str())
 }
 
-/// Prints `error` to stderr: the whole chain on one line, then its hint.
+/// Prints `error` to stderr: the whole chain on one line, then its hint. Nothing in it acts.
 pub fn report(error: &anyhow::Error) {
-    eprintln!("error: {error:#}");
+    step(format_args!("error: {error:#}"));
     if let Some(hint) = hint_of(error) {
-        eprintln!("hint: {hint}");
+        step(format_args!("hint: {hint}"));
     }
 }
 

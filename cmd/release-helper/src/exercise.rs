@@ -142,9 +142,9 @@ struct Start {
 
 impl Start {
     fn find(platform: &Platform, tree: Option<&Path>) -> Result<Self, String> {
-        let (machine, os) = platform.nix_system.split_once('-').unwrap_or_default();
-        if os != std::env::consts::OS.replace("macos", "darwin") {
-            return Err(format!("{os} machine"));
+        let machine = platform.machine();
+        if platform.os() != std::env::consts::OS {
+            return Err(format!("{} machine", platform.os().replace("macos", "darwin")));
         }
         let loader = platform.interpreter.as_deref().or(platform.loader.as_deref()).unwrap_or_default();
         let roots = ROOTS.iter().map(PathBuf::from);
@@ -169,7 +169,7 @@ impl Start {
         }
         let loader = platform.interpreter.as_deref().or(platform.loader.as_deref()).unwrap_or_default();
         let root = self.root.as_deref().ok_or_else(|| loader.to_owned())?;
-        let machine = platform.nix_system.split('-').next().unwrap_or_default();
+        let machine = platform.machine();
         let mut directories = vec![format!("lib/{machine}-linux-gnu"), format!("usr/lib/{machine}-linux-gnu")];
         if platform.libc == Libc::Musl {
             // Libraries made for glibc are no fair test of a musl system.

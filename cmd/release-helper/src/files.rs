@@ -1,8 +1,8 @@
 //! Reading and writing files so that a failure names the file and loses nothing.
 
 use std::fs;
-use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
+use std::io::{Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -13,6 +13,24 @@ use crate::interrupt;
 /// The whole content of the file at `path`.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// The content of the file at `path`, which others may have put there: it must be a regular file of at most `limit`
+/// bytes. Opened so that a pipe or a device can't keep us waiting.
+pub fn read_regular(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    let read = || -> std::io::Result<Option<Vec<u8>>> {
+        let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+        let file = fs::File::options().read(true).custom_flags(nonblocking).open(path)?;
+        if !file.metadata()?.is_file() {
+            return Ok(None);
+        }
+        let mut bytes = Vec::new();
+        // One byte more than allowed is enough to know that it is too long.
+        file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+        Ok((bytes.len() as u64 <= limit).then_some(bytes))
+    };
+    let bytes = read().with_context(|| format!("cannot read {}", path.display()))?;
+    bytes.with_context(|| format!("{} is no regular file of at most {limit} bytes", path.display()))
 }
 
 /// Writes `content` to `path` through a temporary file in the same directory and a rename, so that `path` is
@@ -38,6 +56,13 @@ fn whole<'a>(path: &'a Path, content: &'a [u8]) -> impl FnOnce(&mut fs::File) ->
 
 fn write_with_mode<T>(path: &Path, mode: u32, fill: impl FnOnce(&mut fs::File) -> Result<T>) -> Result<T> {
     let what = || format!("cannot write {}", path.display());
+    if let Ok(metadata) = fs::symlink_metadata(path)
+        && !metadata.is_file()
+    {
+        let kind = if metadata.is_symlink() { "a symbolic link" } else { "no regular file" };
+        return Err(anyhow::anyhow!("{} is {kind}, and is left as it is", path.display()))
+            .hint("name the file itself, or one that is not there yet");
+    }
     let (mut file, _leftover) = temporary_beside(path).with_context(what).hint(advice(path))?;
     let value = fill(file.as_file_mut())?;
     let finish = || -> std::io::Result<()> {
@@ -90,6 +115,38 @@ mod tests {
         write(&path, b"two").unwrap();
         assert_eq!(read(&path).unwrap(), b"two");
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn only_a_regular_file_is_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let [target, link, pipe, socket] = ["target", "link", "pipe", "socket"].map(|name| directory.path().join(name));
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        fs::write(&target, "kept").unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        for path in [&link, &pipe, &socket, directory.path()] {
+            let error = write(path, b"new").unwrap_err();
+            assert!(format!("{error:#}").contains("is left as it is"), "{error:#}");
+        }
+        assert_eq!(read(&target).unwrap(), b"kept");
+        assert!(link.is_symlink() && !pipe.is_file() && !socket.is_file());
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 4);
+    }
+
+    #[test]
+    fn only_a_regular_file_of_a_size_is_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let [file, link, pipe] = ["file", "link", "pipe"].map(|name| directory.path().join(name));
+        fs::write(&file, "four").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        assert_eq!(read_regular(&link, 4).unwrap(), b"four");
+        for path in [&pipe, Path::new("/dev/zero"), directory.path()] {
+            let error = read_regular(path, 4).unwrap_err();
+            assert!(format!("{error:#}").contains("is no regular file"), "{error:#}");
+        }
+        assert!(read_regular(&file, 3).is_err() && read_regular(&directory.path().join("none"), 3).is_err());
     }
 
     #[test]

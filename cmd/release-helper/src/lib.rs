@@ -11,6 +11,7 @@ pub mod digest;
 pub mod error;
 pub mod exercise;
 pub mod files;
+pub mod foreign;
 pub mod interrupt;
 pub mod output;
 pub mod preflight;

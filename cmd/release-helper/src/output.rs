@@ -4,6 +4,8 @@ use std::io::{IsTerminal, Write};
 
 use anyhow::{Context, Result};
 
+use crate::foreign;
+
 /// Rows of text under a heading, columns padded to their widest cell.
 pub struct Table {
     rows: Vec<Vec<String>>,
@@ -35,9 +37,11 @@ impl std::fmt::Display for Table {
     }
 }
 
-/// Prints data to stdout. A reader that went away (`| head`) is no error.
+/// Prints data to stdout. A reader that went away (`| head`) is no error. On a terminal, nothing in it acts.
 pub fn print(text: impl std::fmt::Display) -> Result<()> {
     let mut stdout = std::io::stdout().lock();
+    let text = text.to_string();
+    let text = if stdout.is_terminal() { foreign::text(&text) } else { text };
     match write!(stdout, "{text}").and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         other => other.context("cannot write to stdout"),
@@ -49,8 +53,9 @@ pub fn print_json(value: &impl serde::Serialize) -> Result<()> {
     print(serde_json::to_string_pretty(value).context("cannot encode JSON")? + "\n")
 }
 
-/// Says what is going on, to people: one line on stderr.
+/// Says what is going on, to people: one line on stderr, in which nothing acts.
 pub fn step(text: impl std::fmt::Display) {
+    let text = foreign::text(&text.to_string());
     // Nobody listening on stderr is no reason to stop.
     let _ = writeln!(std::io::stderr(), "{text}");
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::contract::{Contract, Platform};
 use crate::error::Hint;
+use crate::foreign::{code, markdown};
 use crate::releases::Sums;
 
 /// The jobs, under the names of `.github/workflows/release.yml` and, for those that it has `build-rust` do,
@@ -90,10 +91,11 @@ impl Leg {
     /// One line for the leg's own summary.
     pub fn line(&self, platform: &str) -> String {
         let artifact = match (&self.size, &self.sha256) {
-            (Some(size), Some(sha256)) => format!("{size} bytes, sha256 `{sha256}`"),
+            (Some(size), Some(sha256)) => format!("{size} bytes, sha256 {}", code(sha256)),
             _ => "no artifact".to_owned(),
         };
-        let outcome = self.failed.as_ref().map_or("fine".to_owned(), |step| format!("**failed in step `{step}`**"));
+        let outcome =
+            self.failed.as_ref().map_or("fine".to_owned(), |step| format!("**failed in step {}**", code(step)));
         format!("{platform}: {artifact}; {outcome}\n")
     }
 }
@@ -107,8 +109,7 @@ pub fn release(contract: &Contract, needs: &BTreeMap<String, Need>) -> String {
     for platform in contract.platforms() {
         let built = run.leg(job::BUILD, platform);
         let size = built.as_ref().and_then(|leg| leg.size).map_or("–".to_owned(), |size| size.to_string());
-        let sha256 =
-            built.as_ref().and_then(|leg| leg.sha256.clone()).map_or("–".to_owned(), |sum| format!("`{sum}`"));
+        let sha256 = built.as_ref().and_then(|leg| leg.sha256.clone()).map_or("–".to_owned(), |sum| code(&sum));
         let cells = [
             platform.name.clone(),
             size,
@@ -179,7 +180,7 @@ impl<'a> Run<'a> {
     fn told(&self, job: &str, leg: Option<&Leg>, fine: String) -> String {
         match (leg, self.result(job)) {
             (Some(Leg { failed: None, .. }), _) => fine,
-            (Some(Leg { failed: Some(step), .. }), _) => format!("**failed in `{step}`**"),
+            (Some(Leg { failed: Some(step), .. }), _) => format!("**failed in {}**", code(step)),
             (None, Outcome::Skipped) => "not reached".to_owned(),
             (None, _) => format!("**no report: see the log of `{job}`**"),
         }
@@ -202,7 +203,9 @@ impl<'a> Run<'a> {
         if later.into_iter().flatten().any(|later| digest(built).is_some_and(|built| built != later)) {
             return "**what was tested is not what was built**".to_owned();
         }
-        let trials = tested.as_ref().map(|leg| leg.trials.join("<br>")).unwrap_or_default();
+        let trials =
+            tested.as_ref().map(|leg| leg.trials.iter().map(|trial| markdown(trial)).collect::<Vec<_>>().join("<br>"));
+        let trials = trials.unwrap_or_default();
         let trials = trials.replace("this machine", &platform.runner);
         self.told(job::TEST, tested.as_ref(), if trials.is_empty() { "no trial reported".to_owned() } else { trials })
     }
@@ -210,7 +213,7 @@ impl<'a> Run<'a> {
     /// The sentences above the table.
     fn verdict(&self, contract: &Contract) -> String {
         let tag = self.need(job::DRAFT).and_then(|need| need.outputs.get("tag"));
-        let tag = tag.map_or("this tag".to_owned(), |tag| format!("`{tag}`"));
+        let tag = tag.map_or("this tag".to_owned(), |tag| code(tag));
         let failures: Vec<String> = job::ALL
             .iter()
             .filter(|job| matches!(self.result(job), Outcome::Failure | Outcome::Cancelled))
@@ -256,7 +259,7 @@ impl<'a> Run<'a> {
         let platforms: Vec<String> = contract
             .platforms()
             .filter_map(|platform| Some((platform, self.leg(job, platform)?.failed?)))
-            .map(|(platform, step)| format!("{} in step `{step}`", platform.name))
+            .map(|(platform, step)| format!("{} in step {}", platform.name, code(&step)))
             .collect();
         if platforms.is_empty() {
             format!("`{job}` {result}")
@@ -315,6 +318,20 @@ mod tests {
             "| linux-arm64-musl | 1234 | `linux-arm64-musl` | fulfilled | yes | ubuntu-24.04-arm: ran, 9 libraries |";
         assert!(text.lines().any(|line| line == row), "{text}");
         assert_eq!(text.lines().filter(|line| line.contains("| fulfilled | yes |")).count(), 6);
+    }
+
+    #[test]
+    fn what_a_job_reports_can_do_nothing_to_the_summary() {
+        let mut needs = fine();
+        let hostile = "x | y |\n\n## released\n<!-- `";
+        needs[job::DRAFT]["outputs"]["tag"] = hostile.into();
+        let leg = json!({"size": 1, "sha256": hostile, "failed": hostile, "trials": [hostile]}).to_string();
+        for job in [job::BUILD, job::TEST] {
+            needs[job]["outputs"]["linux-amd64"] = leg.clone().into();
+        }
+        let text = summary(needs.clone());
+        assert_eq!(text.lines().count(), summary(fine()).lines().count(), "{text}");
+        assert!(!text.contains("\n## released") && !text.contains("x | y"), "{text}");
     }
 
     #[test]

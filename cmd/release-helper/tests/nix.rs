@@ -1,11 +1,14 @@
 //! `build --backend nix` against the real Nix of this machine: what it says of failures. Successful builds are the
 //! matter of `nix/tests/lab/run`, for they need a nixpkgs.
 
+#[path = "support/skipped.rs"]
+mod skipped;
+
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use skipped::skipped;
 use tempfile::TempDir;
 
 /// A source tree whose flake is `flake`. Nix is asked for `linux-amd64`.
@@ -19,14 +22,15 @@ fn tree(flake: &str) -> TempDir {
 /// Runs the backend on `tree`, with a Nix store of its own. `None`, said on stderr, where there is no Nix.
 fn build(tree: &Path, settings: &str, environment: &[(&str, &str)]) -> Option<Output> {
     if Command::new("nix").arg("--version").output().is_err() {
-        let thread = std::thread::current();
-        // Not `eprintln`, which libtest keeps to itself.
-        let name = thread.name().unwrap_or("test");
-        let _ = writeln!(std::io::stderr(), "skipped: {name}: nix is not installed (apt-get install nix-bin)");
+        skipped("nix is not installed (apt-get install nix-bin)");
         return None;
     }
     let place = tempfile::tempdir().unwrap();
-    let configuration = format!("store = {}\nsubstitute = false\n{settings}", place.path().join("store").display());
+    let configuration = format!(
+        // As root, Nix would build as a user of a group that Debian's package does not make.
+        "store = {}\nsubstitute = false\nbuild-users-group =\n{settings}",
+        place.path().join("store").display()
+    );
     let output = Command::new(env!("CARGO_BIN_EXE_release-helper"))
         .args(["build", "--backend", "nix", "linux-amd64", "--root"])
         .arg(tree)

@@ -1,11 +1,14 @@
 //! `vary` finds what reaches the bytes, and names it.
 
+#[path = "support/skipped.rs"]
+mod skipped;
+
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
+use skipped::skipped;
 
 /// A source tree with the layout of ours, whose program prints what its build script leaks into `LEAK`.
 fn tree(build_script: &str) -> tempfile::TempDir {
@@ -93,12 +96,7 @@ fn the_day_of_the_build_is_found_although_two_builds_in_a_row_are_the_same() {
 #[test]
 fn the_number_of_processors_is_found_and_named() {
     if std::thread::available_parallelism().unwrap().get() == 1 {
-        // Past libtest, which keeps the output of a test that passes: `.ci/run` counts this line.
-        let _ = writeln!(
-            std::io::stderr(),
-            "skipped: the_number_of_processors_is_found_and_named: one processor cannot be made fewer"
-        );
-        return;
+        return skipped("one processor cannot be made fewer");
     }
     assert_eq!(culprits("leak(std::thread::available_parallelism().unwrap());"), ["cores"]);
 }

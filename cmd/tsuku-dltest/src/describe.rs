@@ -20,8 +20,11 @@ pub(crate) fn mismatch(head: &[u8]) -> Option<[&'static str; 4]> {
         return if cfg!(target_os = "linux") { elf_mismatch(elf) } else { phrase("an ELF file, not Mach-O") };
     }
     match head {
+        // A universal file goes on with the number of its parts; a class with its version, which is 45 or more.
+        [0xca, 0xfe, 0xba, 0xbe, _, _, _, 45..=255, ..] => phrase("a Java class"),
         [0xcf | 0xce, 0xfa, 0xed, 0xfe, ..] | [0xca, 0xfe, 0xba, 0xbe | 0xbf, ..] if cfg!(target_os = "macos") => None,
-        [0xcf | 0xce, 0xfa, 0xed, 0xfe, ..] | [0xfe, 0xed, 0xfa, 0xce | 0xcf, ..] => phrase("a Mach-O file for macOS"),
+        [0xfe, 0xed, 0xfa, 0xce | 0xcf, ..] => phrase("a Mach-O file for PowerPC"),
+        [0xcf | 0xce, 0xfa, 0xed, 0xfe, ..] => phrase("a Mach-O file for macOS"),
         [0xca, 0xfe, 0xba, 0xbe | 0xbf, ..] => phrase("a universal Mach-O file for macOS"),
         [b'M', b'Z', ..] => phrase("a Windows library or program"),
         [b'\0', b'a', b's', b'm', ..] => phrase("a WebAssembly module"),
@@ -34,6 +37,14 @@ pub(crate) fn mismatch(head: &[u8]) -> Option<[&'static str; 4]> {
         _ if head.starts_with(b"version https://git-lfs") => phrase("a Git LFS pointer, not the file itself"),
         _ if head.iter().all(|&b| matches!(b, b'\t'..=b'\r' | b' '..=b'~')) => phrase("a text file"),
         _ => phrase("no ELF or Mach-O file").filter(|_| head.len() < HEAD || cfg!(target_os = "linux")),
+    }
+}
+
+/// What a library's death by `signal` most likely means, if it is not plain.
+pub(crate) fn death(signal: u8) -> &'static str {
+    match signal {
+        9 if cfg!(target_os = "macos") => " (macOS kills what is not validly signed)",
+        _ => "",
     }
 }
 

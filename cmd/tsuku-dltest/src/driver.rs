@@ -6,7 +6,7 @@ use crate::args::{Options, Word, Words};
 use crate::json::{self, Sink};
 use crate::output::Output;
 use crate::sys::{self, Arguments, Ending, Errno, Phase, Slots, Streams};
-use crate::{NO_ANSWER, failure};
+use crate::{NO_ANSWER, describe, failure};
 
 /// Libraries between the first one not reported yet and the last one started. One slot for each.
 const WINDOW: usize = Slots::COUNT;
@@ -212,11 +212,16 @@ impl Driver {
     fn note(&mut self, pid: i32, ending: Ending) {
         let mut all = self.reported..self.started;
         // Any other process is one that a library left behind and that came to us.
-        let state = all.find_map(|number| {
+        let found = all.find_map(|number| {
             let library = &self.libraries[number % WINDOW];
-            (library.pid == pid).then_some(library.state)
+            (library.pid == pid).then_some((library.state, library.deadline))
         });
+        let (state, deadline) = found.unzip();
         match (state, ending) {
+            // Its own timer was faster than this process, which may have been stopped.
+            (Some(State::Running), Ending::Signal(sys::SIGALRM)) if deadline < Some(sys::now()) => {
+                self.settle(pid, Outcome::TimedOut, false);
+            }
             (Some(State::Running), Ending::Stopped(_)) => {
                 sys::kill(pid);
                 self.change(pid, State::Killed(Outcome::Ended(ending)), sys::now() + PATIENCE);
@@ -327,6 +332,9 @@ impl Driver {
                     Phase::Unloading => b" while unloading",
                     _ => b" after it overwrote its result",
                 });
+                if let Outcome::Ended(Ending::Signal(signal)) = outcome {
+                    output.put(describe::death(signal).as_bytes());
+                }
             }
         }
         output.put(b"\"}");

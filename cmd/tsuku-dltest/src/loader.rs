@@ -4,7 +4,7 @@ use core::ffi::CStr;
 
 use crate::describe;
 use crate::json::Sink;
-use crate::sys::{self, Kind, Phase, Slot};
+use crate::sys::{self, Asked, Kind, Phase, Slot};
 
 /// Loads and unloads the library at `path` and leaves the outcome in `slot`.
 pub(crate) fn load(path: &CStr, slot: &mut Slot) {
@@ -29,6 +29,7 @@ fn attempt(path: &CStr, slot: &mut Slot) -> bool {
         slot.put(b", not a library");
         return false;
     }
+    let asked = Asked::new(path);
     sys::dl_error(slot, false);
     let Some(library) = sys::dl_open(path) else {
         sys::dl_error(slot, true);
@@ -37,6 +38,11 @@ fn attempt(path: &CStr, slot: &mut Slot) -> bool {
         }
         return false;
     };
+    if is_file && let Some(why) = asked.was_not_loaded() {
+        slot.put(bytes);
+        slot.put(why.as_bytes());
+        return false;
+    }
     slot.enter(Phase::Unloading);
     if !library.close() {
         slot.put(b"dlclose: ");

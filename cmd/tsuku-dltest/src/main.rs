@@ -14,7 +14,10 @@ mod loader;
 mod output;
 mod sys;
 
+use core::ffi::CStr;
+
 use args::{Request, Words};
+use json::Sink as _;
 use output::Output;
 use sys::Arguments;
 
@@ -35,7 +38,11 @@ Exit status: 0 all loaded, 1 at least one did not, 2 wrong usage or no complete 
 ";
 
 /// The one place the version is in: a verifier counts it.
-const VERSION: &str = concat!("tsuku-dltest v", env!("CARGO_PKG_VERSION"), "\n");
+const VERSION: &CStr =
+    match CStr::from_bytes_with_nul(concat!("tsuku-dltest v", env!("CARGO_PKG_VERSION"), "\n\0").as_bytes()) {
+        Ok(version) => version,
+        Err(_) => panic!("a version holds no NUL"),
+    };
 
 /// Did not understand, or could not answer.
 const NO_ANSWER: i32 = 2;
@@ -46,7 +53,7 @@ fn answer(arguments: Arguments) -> Result<args::Options, i32> {
     let status = match args::request(Words::new(arguments)) {
         Request::Load(options) => return Ok(options),
         Request::Version => {
-            error.text(VERSION);
+            error.put(VERSION.to_bytes());
             0
         }
         Request::Help => {

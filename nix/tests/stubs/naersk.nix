@@ -2,7 +2,7 @@
 {
   cargo,
   rustc,
-  clippy,
+  stdenv,
 }:
 {
   buildPackage =
@@ -11,7 +11,7 @@
     // {
       type = "derivation";
       outPath = "/naersk/${arguments.name}";
-      inherit arguments;
+      inherit arguments stdenv;
       toolchain = rustc;
     };
 }

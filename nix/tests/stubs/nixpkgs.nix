@@ -17,6 +17,7 @@ let
         lib.genAttrs [
           "actionlint"
           "gitMinimal"
+          "glibc"
           "musl"
           "nixfmt"
           "nixfmt-tree"
@@ -25,23 +26,26 @@ let
         ] package
         // {
           inherit lib scopeName;
-          stdenv = {
-            cc = package "cc";
+          runtimeShell = "/bash";
+          stdenv = package "stdenv" // {
+            buildPlatform = { inherit system; };
             hostPlatform = {
               inherit system;
               isLinux = builtins.match ".*-linux" system != null;
+              isMusl = scopeName != "pkgs";
             };
           };
-          buildPackages = self;
+          stdenvNoCC = package "stdenvNoCC";
           pkgsStatic = scope "pkgsStatic";
           callPackage =
             file: arguments:
             let
-              function = import file;
+              function = if builtins.isFunction file then file else import file;
             in
             function (builtins.intersectAttrs (builtins.functionArgs function) self // arguments);
           runCommand = derivation;
           writeText = name: text: package name // { inherit text; };
+          writeTextFile = arguments: package arguments.name // arguments;
           writeShellScript = name: script: package name // { inherit script; };
           mkShell = derivation "shell";
         };

@@ -73,7 +73,7 @@ pub fn compile(
         if let Some(jobs) = surroundings.jobs {
             command.args(["--jobs", &jobs.to_string()]);
         }
-        Call::new(command).hint("the recipe needs Rust's own linker and a C compiler for the build script").read()?;
+        Call::new(command).hint("the recipe needs nothing but this Rust toolchain, with its own linker").read()?;
     }
     let finish = |platform: &&Platform| {
         let linked = target.join(&platform.target).join("release").join(&contract.binary);

@@ -2,8 +2,9 @@
 
 pub mod cargo;
 pub mod nix;
+pub mod stubs;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::contract::{Contract, Platform};
 use crate::{codesign, digest};
@@ -17,7 +18,7 @@ pub enum Backend {
     Nix,
 }
 
-/// A finished artifact: built, and signed where it is a Mach-O file. It is small enough to be held in memory.
+/// A finished artifact, byte for byte as the linker wrote it. It is small enough to be held in memory.
 #[derive(Clone, Debug)]
 pub struct Artifact {
     /// The name of its platform.
@@ -36,19 +37,22 @@ impl Artifact {
         Self { platform: platform.name.clone(), asset: platform.asset.clone(), sha256: digest::sha256(&bytes), bytes }
     }
 
-    /// Makes the artifact of `platform` out of what the linker wrote.
+    /// The artifact of `platform`, which the linker has to have signed where it is a Mach-O file.
     fn finish(contract: &Contract, platform: &Platform, linked: Vec<u8>) -> Result<Self> {
-        let bytes = if platform.is_darwin() {
-            // The linker's own form, 18 kB smaller than codesign's: only the identifier, which would be the name of
-            // cargo's output file, is replaced.
+        if platform.is_darwin() {
             let signing = codesign::Signing {
                 identifier: Some(contract.signing_identifier.clone()),
                 style: codesign::Style::Linker(Some(codesign::Linker::Lld)),
             };
-            codesign::sign(&linked, &signing).with_context(|| format!("cannot sign {}", platform.asset))?
-        } else {
-            linked
-        };
-        Ok(Self::new(platform, bytes))
+            let signed =
+                codesign::sign(&linked, &signing).with_context(|| format!("cannot read {}", platform.asset))?;
+            ensure!(
+                signed == linked,
+                "the linker did not sign {} as {}; the link recipe has to tell it",
+                platform.asset,
+                contract.signing_identifier
+            );
+        }
+        Ok(Self::new(platform, linked))
     }
 }

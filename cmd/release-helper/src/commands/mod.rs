@@ -13,6 +13,7 @@ mod rehearse;
 mod serve_releases;
 mod sign;
 mod signature;
+mod stubs;
 mod summary;
 mod tally;
 mod unsign;
@@ -37,6 +38,8 @@ pub enum Command {
     /// Bring the tag's version into the source tree, or compare the two
     #[command(subcommand)]
     Version(version::Version),
+    /// Make the link stubs of the program anew, from the text beside them
+    Stubs(stubs::Stubs),
     /// Build the artifacts of the source tree
     Build(build::Build),
     /// Measure every clause of the contract on artifacts
@@ -80,6 +83,7 @@ impl Command {
             Self::Rehearse(command) => command.run(),
             Self::Preflight(command) => command.run(),
             Self::Version(command) => command.run(),
+            Self::Stubs(command) => command.run(),
             Self::Build(command) => command.run(),
             Self::Inspect(command) => command.run(),
             Self::Exercise(command) => command.run(),

@@ -8,7 +8,7 @@ use crate::Verdict;
 use crate::build::Backend;
 use crate::error::hinted;
 use crate::output;
-use crate::releases::runner;
+use crate::releases::{Limits, runner};
 use crate::verify::attest::{NAMESPACE, Statement};
 use crate::verify::{self, Answer, Options, Published, Report};
 use crate::version::Tag;
@@ -83,7 +83,7 @@ impl Verify {
         verify::preflight(&options)?;
         let published = match &self.assets {
             Some(directory) => Published::read(directory)?,
-            None => Published::fetch(&self.remote.client()?, &self.tag.to_string())?,
+            None => Published::fetch(&self.remote.client()?.with_limits(Limits::READER), &self.tag.to_string())?,
         };
         let report = verify::verify(&options, &published)?;
         if self.json {

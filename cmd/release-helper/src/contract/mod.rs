@@ -25,6 +25,8 @@ pub struct Contract {
     pub sums: String,
     /// What follows an artifact's name in the name of the asset that attests it.
     pub attestation_suffix: String,
+    /// The systems that Nix builds on, in its words.
+    pub nix_systems: Vec<String>,
     #[serde(rename = "platform")]
     platforms: BTreeMap<String, Platform>,
 }
@@ -41,8 +43,6 @@ pub struct Platform {
     pub asset: String,
     /// The Rust target triple.
     pub target: String,
-    /// The system that builds it natively, in Nix's words.
-    pub nix_system: String,
     /// The label of the GitHub runner that builds and tests it.
     pub runner: String,
     /// The C library whose `dlopen` it calls.
@@ -199,8 +199,11 @@ impl Contract {
 
     /// The platform of the machine this runs on. On Linux that is the glibc one.
     pub fn host(&self) -> Option<&Platform> {
-        let system = format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS).replace("macos", "darwin");
-        self.platforms().find(|platform| platform.nix_system == system && platform.libc != Libc::Musl)
+        self.platforms().find(|platform| {
+            platform.machine() == std::env::consts::ARCH
+                && platform.os() == std::env::consts::OS
+                && platform.libc != Libc::Musl
+        })
     }
 }
 
@@ -208,6 +211,16 @@ impl Platform {
     /// Whether the artifact is a Mach-O file, to be signed.
     pub fn is_darwin(&self) -> bool {
         self.name.starts_with("darwin-")
+    }
+
+    /// The machine it runs on, as Rust names it: `x86_64`, `aarch64`.
+    pub fn machine(&self) -> &str {
+        self.target.split('-').next().unwrap_or_default()
+    }
+
+    /// The operating system it runs on, as Rust names it: `linux`, `macos`.
+    pub fn os(&self) -> &'static str {
+        if self.is_darwin() { "macos" } else { "linux" }
     }
 }
 

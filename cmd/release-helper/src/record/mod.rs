@@ -11,7 +11,7 @@ use crate::build::Artifact;
 use crate::contract::{Contract, Platform};
 use crate::interrupt::Scratch;
 use crate::toolchain::{Identity, Toolchain};
-use crate::{digest, files, source, version};
+use crate::{digest, files, foreign, source, version};
 
 /// Names the form of the records.
 const FORM: &str = "tsuku-dltest build record 1";
@@ -46,8 +46,8 @@ pub struct Record {
     pub linker: String,
     /// The SHA-256 over the target's compiled `core`.
     pub core: String,
-    /// The compiler's arguments in the link recipe.
-    pub rustflags: Vec<String>,
+    /// The SHA-256 of the link recipe, `link.toml`.
+    pub recipe: String,
     /// The release profile.
     pub profile: Value,
     /// What built it: `cargo` or `nix`. The bytes must not depend on it, so a difference here is none.
@@ -72,11 +72,9 @@ pub fn records(
     let [manifest, _] = version::statements(tree)?;
     let source = source_digest(tree)?;
     let profile = toml(&tree.join("Cargo.toml"))?["profile"]["release"].clone();
-    let recipe = toml(&tree.join("cmd/tsuku-dltest/link.toml"))?;
     let lock = |name: &str| files::read(&tree.join(name)).map(|bytes| digest::sha256(&bytes));
     let one = |artifact: &Artifact| -> Result<Record> {
         let platform: &Platform = contract.platform(&artifact.platform)?;
-        let flags = recipe["target"][&platform.target]["rustflags"].as_array().cloned().unwrap_or_default();
         Ok(Record {
             form: FORM.to_owned(),
             asset: artifact.asset.clone(),
@@ -91,7 +89,7 @@ pub fn records(
             rustc: rustc.clone(),
             linker: linker.clone(),
             core: toolchain.core_digest(&platform.target)?,
-            rustflags: flags.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+            recipe: digest::sha256(&files::read(&tree.join("cmd/tsuku-dltest/link.toml"))?),
             profile: profile.clone(),
             backend: backend.to_owned(),
         })
@@ -102,7 +100,7 @@ pub fn records(
 impl Record {
     /// Reads what [`Record::to_bytes`] wrote.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
-        let record: Self = serde_json::from_slice(bytes).context("it is not a build record")?;
+        let record: Self = foreign::json(bytes).context("it is not a build record")?;
         anyhow::ensure!(record.form == FORM, "its form is {:?}, this program reads {FORM:?}", record.form);
         Ok(record)
     }

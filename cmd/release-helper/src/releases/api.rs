@@ -7,9 +7,19 @@ use serde::Deserialize;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::client::{Client, LAG, Payload, encode};
+use super::address::encode;
+use super::client::{Client, LAG, Payload};
 use super::failure::{Cause, Failure};
+use super::limits::refusal;
 use crate::digest::hex;
+use crate::foreign;
+
+/// The items of one page of a list.
+const PER_PAGE: usize = 100;
+/// GitHub lists no more releases than these.
+const MOST_RELEASES: usize = 10_000;
+/// GitHub allows no more assets for one release.
+const MOST_ASSETS: usize = 1000;
 
 /// A release, as far as this client needs to know it.
 #[derive(Clone, Debug, Deserialize)]
@@ -119,26 +129,33 @@ struct Notes {
 }
 
 impl Client {
-    /// All pages of a list.
-    fn all<T: for<'a> Deserialize<'a>>(&self, path: &str) -> Result<Vec<T>, Failure> {
+    /// All pages of a list of at most `most` items.
+    fn all<T: for<'a> Deserialize<'a>>(&self, path: &str, most: usize) -> Result<Vec<T>, Failure> {
         let mut items = Vec::new();
-        let mut next = Some(self.url(&format!("{path}?per_page=100")));
-        while let Some(url) = next {
+        let mut url = self.url(&format!("{path}?per_page={PER_PAGE}"));
+        for page in 1.. {
             let answer = self.send("GET", &url, "application/vnd.github+json", Payload::None)?;
-            next = answer.header("link").and_then(next_page);
-            if let Some(foreign) = next.as_deref().filter(|next| !self.is_own(next)) {
-                let reason =
-                    format!("the next page is on another host: {}", foreign.split('?').next().unwrap_or_default());
-                return Err(answer.failure(Cause::Network(reason)));
-            }
-            items.extend(answer.json::<Vec<T>>()?);
+            let next = answer.header("link").and_then(next_page);
+            let failure = answer.failure(Cause::Stopped);
+            items.extend(self.read_json::<Vec<T>>(answer)?);
+            let Some(next) = next else { break };
+            let cause = if !self.is_own(&next) {
+                let next = foreign::line(next.split('?').next().unwrap_or_default());
+                Cause::Network(format!("the next page is on another host: {next}"))
+            } else if page * PER_PAGE >= most || items.len() >= most {
+                refusal(format!("the list goes on after {most} items, more than GitHub has"))
+            } else {
+                url = next;
+                continue;
+            };
+            return Err(Failure { cause, ..failure });
         }
         Ok(items)
     }
 
     /// All releases, drafts included if the token may see them.
     pub fn releases(&self) -> Result<Vec<Release>, Failure> {
-        self.retry(|| self.all("/releases"))
+        self.retry(|| self.all("/releases", MOST_RELEASES))
     }
 
     /// The release called `id`, which some job has made: one that is not there yet is waited for.
@@ -172,7 +189,7 @@ impl Client {
 
     /// All assets of the release `id`.
     pub fn assets(&self, id: u64) -> Result<Vec<Asset>, Failure> {
-        self.await_visible(|| self.retry(|| self.all(&format!("/releases/{id}/assets"))))
+        self.await_visible(|| self.retry(|| self.all(&format!("/releases/{id}/assets"), MOST_ASSETS)))
     }
 
     /// The tag `name`, `None` if it does not exist.
@@ -268,11 +285,7 @@ impl Client {
             // Sent there, the token would leave the API's hosts.
             return Err(Failure {
                 request: format!("POST {name}"),
-                cause: Cause::Refusal(super::failure::Refusal {
-                    status: 0,
-                    message: format!("the server wants uploads sent to another host: {}", super::failure::clean(base)),
-                    details: Vec::new(),
-                }),
+                cause: refusal(format!("the server wants uploads sent to another host: {base}")),
                 request_id: None,
             });
         }
@@ -293,17 +306,17 @@ impl Client {
     pub(super) fn fetch(&self, asset: &Asset, sink: &mut dyn Write) -> Result<(u64, String), Failure> {
         let octets = "application/octet-stream";
         let mut url = self.url(&format!("/releases/assets/{}", asset.id));
-        let mut answer = self.send("GET", &url, octets, Payload::None)?;
+        let mut answer = self.send_for(asset.size, "GET", &url, octets, Payload::None)?;
         for _ in 0..5 {
             if answer.status() != 302 {
                 break;
             }
-            let location = answer.header("location").filter(|location| location.contains("://"));
-            let Some(location) = location else {
-                return Err(answer.failure(Cause::Network("a redirect without address".to_owned())));
+            let Some(location) = answer.header("location").filter(|location| self.may_follow(location)) else {
+                let reason = "a redirect to no address, or to one that is not as safe as the API's";
+                return Err(answer.failure(Cause::Network(reason.to_owned())));
             };
             url = location.to_owned();
-            answer = self.send("GET", &url, octets, Payload::None)?;
+            answer = self.send_for(asset.size, "GET", &url, octets, Payload::None)?;
         }
         let failure = answer.failure(Cause::Stopped);
         let because =
@@ -320,6 +333,7 @@ impl Client {
             if got == 0 {
                 break;
             }
+            self.receive(got as u64).map_err(because)?;
             size += got as u64;
             hasher.update(&buffer[..got]);
             sink.write_all(&buffer[..got])

@@ -5,27 +5,33 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use ureq::http;
 
+use super::address::{authority, is_loopback, is_public};
 use super::clock::{Clock, Machine};
-use super::failure::{Cause, Failure, Waits, clean};
+use super::failure::{Cause, Failure, Waits};
+use super::limits::{Budget, Limits, refusal};
+use super::token::Token;
 use crate::error::Hint;
+use crate::foreign;
 use crate::output::step;
 
 /// The version of the REST API that this client speaks.
 const API_VERSION: &str = "2022-11-28";
 /// How often a request is sent before its failure stands.
 pub(super) const ATTEMPTS: u32 = 5;
-/// A limit that lasts longer is left to a person.
-const LONGEST_WAIT: Duration = Duration::from_secs(600);
 /// Waits while GitHub's answers lag behind its state: drafts and assets have been missing from lists for 23 s, and
 /// lists may be cached for 60 s.
 pub(super) const LAG: [u64; 6] = [1, 2, 4, 8, 16, 32];
 /// A JSON answer may be this long: a page of 100 releases with all their assets fits.
-const MAX_JSON: u64 = 64 * 1024 * 1024;
+const MAX_JSON: u64 = 32 * 1024 * 1024;
+/// A request without bytes of its own is over within this time.
+const ANSWER_TIME: Duration = Duration::from_secs(120);
+/// A connection that moves fewer bytes in a second is as good as none.
+const SLOWEST: u64 = 16 * 1024;
 
 /// A client of one repository's releases.
 pub struct Client {
@@ -33,7 +39,8 @@ pub struct Client {
     /// `https://api.github.com`, without a slash at the end.
     api: String,
     repository: String,
-    token: Option<String>,
+    token: Option<Token>,
+    budget: Budget,
     pub(super) clock: Arc<dyn Clock>,
     requests: AtomicU64,
     /// How many requests may still be sent; see [`Client::stopping_after`].
@@ -63,22 +70,21 @@ impl Client {
     /// A client for `repository` (`owner/name`) at `api` (`https://api.github.com`), with the token of a job or without.
     pub fn new(api: &str, repository: &str, token: Option<&str>) -> Result<Self> {
         let api = api.trim_end_matches('/');
+        // Not repeated: there may be a password in it.
         let host = authority(api)
-            .with_context(|| format!("{} is not the address of a REST API", clean(api)))
-            .hint("give --api-url as in https://api.github.com")?;
+            .context("--api-url is not the address of a REST API: it has no plain host after http:// or https://")
+            .hint("give --api-url as in https://api.github.com, without a name or password")?;
         let is_local = is_loopback(host);
-        ensure_https(api, is_local)?;
+        if !is_local && !api.starts_with("https://") {
+            return Err(anyhow::anyhow!("http://{host} would send the token in the clear"))
+                .hint("use https; plain http is for servers on this machine");
+        }
         let is_name = |part: &str| {
             !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
         };
         let is_repository = repository.split('/').count() == 2 && repository.split('/').all(is_name);
         if !is_repository {
             return Err(anyhow::anyhow!("{repository:?} is not a repository")).hint("give --repo as in owner/name");
-        }
-        let token = token.map(str::trim).filter(|token| !token.is_empty());
-        if token.is_some_and(|token| !token.bytes().all(|byte| byte.is_ascii_graphic())) {
-            return Err(anyhow::anyhow!("GITHUB_TOKEN is not a token: it has spaces or other characters inside"))
-                .hint("set GITHUB_TOKEN to the token alone");
         }
         let mut config = ureq::Agent::config_builder()
             .http_status_as_error(false)
@@ -98,7 +104,8 @@ impl Client {
             agent: config.build().new_agent(),
             api: api.to_owned(),
             repository: repository.to_owned(),
-            token: token.map(str::to_owned),
+            token: Token::parse(token)?,
+            budget: Budget::new(Limits::JOB),
             clock: Arc::new(Machine),
             requests: AtomicU64::new(0),
             left: AtomicI64::new(i64::MAX),
@@ -110,6 +117,21 @@ impl Client {
     /// The same client with another clock.
     pub fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
         Self { clock, ..self }
+    }
+
+    /// The same client, without the token.
+    pub(super) fn without_token(self) -> Self {
+        Self { token: None, ..self }
+    }
+
+    /// The host of its API.
+    pub(super) fn host(&self) -> &str {
+        authority(&self.api).unwrap_or_default()
+    }
+
+    /// The same client, putting up with less or more.
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { budget: Budget::new(limits), ..self }
     }
 
     /// The same client, telling its progress to `report` instead of stderr.
@@ -150,36 +172,57 @@ impl Client {
         url.starts_with(&format!("{scheme}://")) && (host == own || Some(host) == uploads.as_deref())
     }
 
+    /// Whether a download may be continued at `url`, where a redirect points: never in the clear, nor at an address
+    /// inside of somebody's network, unless the API itself is on this machine.
+    pub(super) fn may_follow(&self, url: &str) -> bool {
+        let is_local = |url| authority(url).is_some_and(is_loopback);
+        (is_local(&self.api) && is_local(url)) || is_public(url)
+    }
+
     /// Sends one request. Redirects are not followed.
     pub(super) fn send(&self, method: &str, url: &str, accept: &str, payload: Payload<'_>) -> Result<Answer, Failure> {
+        let length = if let Payload::Stream(_, length) = &payload { *length } else { 0 };
+        self.send_for(length, method, url, accept, payload)
+    }
+
+    /// Sends one request that moves `length` bytes to here or there.
+    pub(super) fn send_for(
+        &self,
+        length: u64,
+        method: &str,
+        url: &str,
+        accept: &str,
+        payload: Payload<'_>,
+    ) -> Result<Answer, Failure> {
         // The query of a foreign address is a signature: never shown.
         let shown = if self.is_own(url) { url } else { url.split('?').next().unwrap_or_default() };
-        let request = format!("{method} {}", clean(shown.strip_prefix(&self.api).unwrap_or(shown)));
+        let request = format!("{method} {}", foreign::line(shown.strip_prefix(&self.api).unwrap_or(shown)));
         let failure = |cause| Failure { request: request.clone(), cause, request_id: None };
         let left = self.left.fetch_sub(1, Ordering::SeqCst);
         if left <= 0 {
             return Err(failure(Cause::Stopped));
         }
         self.requests.fetch_add(1, Ordering::Relaxed);
+        let time = self.time_for(length).map_err(failure)?;
         let mut builder = http::Request::builder().method(method).uri(url).header("accept", accept);
         if self.is_own(url) {
             builder = builder.header("x-github-api-version", API_VERSION);
             if let Some(token) = &self.token {
-                builder = builder.header("authorization", format!("Bearer {token}"));
+                builder = builder.header("authorization", token.header());
             }
         }
-        let network = |error: &dyn std::fmt::Display| failure(Cause::Network(self.redact(&clean(&error.to_string()))));
+        let network = |error: &dyn std::fmt::Display| failure(Cause::Network(self.message(&error.to_string())));
         let outcome = match payload {
-            Payload::None => builder.body(()).map(|request| self.agent.run(request)),
+            Payload::None => builder.body(()).map(|request| self.run(request, time)),
             Payload::Json(value) => builder
                 .header("content-type", "application/json")
                 .body(value.to_string())
-                .map(|request| self.agent.run(request)),
+                .map(|request| self.run(request, time)),
             Payload::Stream(reader, length) => builder
                 .header("content-type", "application/octet-stream")
                 .header("content-length", length)
                 .body(ureq::SendBody::from_reader(reader))
-                .map(|request| self.agent.run(request)),
+                .map(|request| self.run(request, time)),
         };
         let mut response = outcome.map_err(|error| network(&error))?.map_err(|error| network(&error))?;
         if left == 1 && self.lose_last_answer {
@@ -189,7 +232,7 @@ impl Client {
         if (200..300).contains(&status) || status == 302 {
             return Ok(Answer { response, request });
         }
-        let request_id = header(&response, "x-github-request-id").map(clean);
+        let request_id = request_id(&response);
         let number = |name| header(&response, name).and_then(|value| value.parse::<u64>().ok());
         let waits = Waits {
             retry_after: number("retry-after"),
@@ -200,8 +243,23 @@ impl Client {
             }),
         };
         let body = response.body_mut().with_config().limit(1024 * 1024).read_to_vec().unwrap_or_default();
-        let body = self.redact(&String::from_utf8_lossy(&body));
-        Err(Failure { request, cause: Cause::of_answer(status, body.as_bytes(), &waits), request_id })
+        let cause = Cause::of_answer(status, &body, &waits, &|text| self.message(text));
+        self.budget.receive(body.len() as u64).map_err(failure)?;
+        Err(Failure { request, cause, request_id })
+    }
+
+    /// How long a request that moves `length` bytes may take.
+    fn time_for(&self, length: u64) -> Result<Duration, Cause> {
+        let left = self.budget.left(&*self.clock)?;
+        Ok(left.min(ANSWER_TIME + Duration::from_secs(length / SLOWEST)))
+    }
+
+    fn run(
+        &self,
+        request: http::Request<impl ureq::AsSendBody>,
+        time: Duration,
+    ) -> Result<http::Response<ureq::Body>, ureq::Error> {
+        self.agent.run(self.agent.configure_request(request).timeout_global(Some(time)).build())
     }
 
     /// Sends one request for JSON.
@@ -211,7 +269,34 @@ impl Client {
         url: &str,
         payload: Payload<'_>,
     ) -> Result<T, Failure> {
-        self.send(method, url, "application/vnd.github+json", payload)?.json()
+        self.read_json(self.send(method, url, "application/vnd.github+json", payload)?)
+    }
+
+    /// The JSON in an answer, all its strings clean. Half an answer counts as none.
+    pub(super) fn read_json<T: DeserializeOwned>(&self, mut answer: Answer) -> Result<T, Failure> {
+        let limit = MAX_JSON.min(self.budget.bytes());
+        let bytes = match answer.response.body_mut().with_config().limit(limit).read_to_vec() {
+            Ok(bytes) => bytes,
+            Err(ureq::Error::BodyExceedsLimit(_)) => {
+                return Err(answer.failure(refusal(format!("the answer has more than {} MB", limit >> 20))));
+            }
+            Err(error) => return Err(answer.failure(Cause::Network(self.message(&error.to_string())))),
+        };
+        self.budget.receive(bytes.len() as u64).map_err(|cause| answer.failure(cause))?;
+        let parsed = serde_json::from_slice(&bytes).and_then(|mut value: Value| {
+            foreign::clean(&mut value);
+            foreign::strings(&mut value, &mut |_, text| self.redact(text));
+            serde_json::from_value(value)
+        });
+        parsed.map_err(|error| {
+            let reason = format!("not the expected JSON: {}", self.message(&error.to_string()));
+            answer.failure(Cause::Network(reason))
+        })
+    }
+
+    /// Counts bytes that were read from an answer by hand.
+    pub(super) fn receive(&self, bytes: u64) -> Result<(), Cause> {
+        self.budget.receive(bytes)
     }
 
     /// Tries `attempt` until it succeeds, is refused, or has failed [`ATTEMPTS`] times.
@@ -231,12 +316,15 @@ impl Client {
     /// Waits after the `failures`-th failure in a row, or gives it back if it must stand.
     pub(super) fn pause(&self, failures: u32, failure: Failure) -> Result<(), Failure> {
         let asked = failure.wait().unwrap_or_default();
-        if !failure.is_temporary() || failures >= ATTEMPTS || asked > LONGEST_WAIT {
+        if !failure.is_temporary() || failures >= ATTEMPTS || asked > self.budget.wait() {
             return Err(failure);
         }
         // Exponential, and jitter on top of what the server asks: clients that failed together come back apart.
         let backoff = Duration::from_secs(1 << failures.min(6)).mul_f64(0.5 + 0.5 * self.clock.chance());
         let wait = if asked.is_zero() { backoff } else { asked + backoff.min(Duration::from_secs(2)) };
+        if self.budget.left(&*self.clock).is_ok_and(|left| left <= wait) {
+            return Err(failure);
+        }
         self.say(format_args!("{failure}; trying again in {} s", wait.as_secs().max(1)));
         self.clock.sleep(wait);
         Ok(())
@@ -244,7 +332,13 @@ impl Client {
 
     /// Takes the token out of a text that a server sent or caused.
     fn redact(&self, text: &str) -> String {
-        self.token.as_ref().map_or_else(|| text.to_owned(), |token| text.replace(token.as_str(), "***"))
+        self.token.as_ref().map_or_else(|| text.to_owned(), |token| token.redact(text))
+    }
+
+    /// What a server said or caused, fit to be repeated to people.
+    fn message(&self, text: &str) -> String {
+        let text = self.token.as_ref().map_or_else(|| text.to_owned(), |token| token.redact_message(text));
+        foreign::line(&text)
     }
 }
 
@@ -264,16 +358,6 @@ impl Answer {
         header(&self.response, name)
     }
 
-    /// The JSON in the answer. Half an answer counts as none.
-    pub(super) fn json<T: DeserializeOwned>(mut self) -> Result<T, Failure> {
-        let bytes = self.response.body_mut().with_config().limit(MAX_JSON).read_to_vec();
-        let parsed = bytes.map_err(|error| error.to_string()).and_then(|bytes| {
-            serde_json::from_slice(&bytes).map_err(|error| format!("not the expected JSON: {error}"))
-        });
-        let request = self.request;
-        parsed.map_err(|reason| Failure { request, cause: Cause::Network(clean(&reason)), request_id: None })
-    }
-
     /// The bytes of the answer, to be streamed.
     pub(super) fn into_reader(self) -> impl Read {
         self.response.into_body().into_reader()
@@ -281,46 +365,18 @@ impl Answer {
 
     /// A failure of this request.
     pub(super) fn failure(&self, cause: Cause) -> Failure {
-        Failure { request: self.request.clone(), cause, request_id: self.header("x-github-request-id").map(clean) }
+        Failure { request: self.request.clone(), cause, request_id: request_id(&self.response) }
     }
-}
-
-/// Percent-encodes a part of a path or query; `+` too, which a server would take for a space.
-pub(super) fn encode(text: &str) -> String {
-    let mut encoded = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded += &format!("%{byte:02X}");
-        }
-    }
-    encoded
 }
 
 fn header<'a>(response: &'a http::Response<ureq::Body>, name: &str) -> Option<&'a str> {
     response.headers().get(name).and_then(|value| value.to_str().ok())
 }
 
-/// Host and port of `url`; nothing that could be read in two ways.
-fn authority(url: &str) -> Option<&str> {
-    let (scheme, rest) = url.split_once("://")?;
-    let authority = rest.split(['/', '?', '#']).next()?;
-    let is_plain = authority.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte));
-    (["http", "https"].contains(&scheme) && !authority.is_empty() && is_plain).then_some(authority)
-}
-
-fn is_loopback(authority: &str) -> bool {
-    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
-    host == "localhost" || host == "[::1]" || host.parse::<std::net::Ipv4Addr>().is_ok_and(|host| host.is_loopback())
-}
-
-fn ensure_https(api: &str, is_local: bool) -> Result<()> {
-    let check = || -> Result<()> {
-        ensure!(is_local || api.starts_with("https://"), "{api} would send the token in the clear");
-        Ok(())
-    };
-    check().hint("use https; plain http is for servers on this machine")
+/// GitHub's number of a request, if it is one.
+fn request_id(response: &http::Response<ureq::Body>) -> Option<String> {
+    let is_id = |id: &&str| id.len() <= 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit() || b":-".contains(&byte));
+    header(response, "x-github-request-id").filter(is_id).map(str::to_owned)
 }
 
 /// Stops with the ids of releases that should not be there.
@@ -360,6 +416,42 @@ mod tests {
     }
 
     #[test]
+    fn a_download_goes_on_at_a_public_https_host_only() {
+        let client = client("https://api.github.com");
+        for fine in ["https://release-assets.githubusercontent.com/x?sig=1", "https://objects.example.org:443/"] {
+            assert!(client.may_follow(fine), "{fine}");
+        }
+        for wrong in [
+            "http://release-assets.githubusercontent.com/x",
+            "https://127.0.0.1/",
+            "https://2130706433/",
+            "https://0x7f.0.0.1/",
+            "https://169.254.169.254/latest/meta-data",
+            "https://[::1]/",
+            "https://localhost/",
+            "https://a.localhost/",
+            "https://intranet/",
+            "https://metadata.google.internal/",
+            "https://user@example.org/",
+            "file:///etc/passwd",
+            "/relative",
+            "",
+        ] {
+            assert!(!client.may_follow(wrong), "{wrong}");
+        }
+        let local = Client::new("http://127.0.0.1:1", "o/r", None).unwrap();
+        assert!(local.may_follow("http://127.0.0.1:2/x") && !local.may_follow("http://example.org/x"));
+    }
+
+    #[test]
+    fn a_password_in_the_address_of_the_api_is_not_repeated() {
+        for api in ["https://me:hunter2@api.github.com", "hunter2://x", "http://hunter2@127.0.0.1"] {
+            let error = Client::new(api, "o/r", None).unwrap_err();
+            assert!(!format!("{error:#}").contains("hunter2"), "{error:#}");
+        }
+    }
+
+    #[test]
     fn plain_http_is_for_this_machine_only() {
         assert!(Client::new("http://127.0.0.1:8080", "o/r", None).is_ok());
         let error = Client::new("http://example.com", "o/r", None).unwrap_err();
@@ -377,10 +469,5 @@ mod tests {
     fn the_token_shows_in_no_description_of_the_client() {
         assert!(!format!("{:?}", client("https://api.github.com")).contains("secret"));
         assert_eq!(client("https://api.github.com").redact("Bearer ghs_secret!"), "Bearer ***!");
-    }
-
-    #[test]
-    fn a_plus_is_encoded() {
-        assert_eq!(encode("a+b c/d"), "a%2Bb%20c%2Fd");
     }
 }

@@ -7,8 +7,6 @@ use serde::Deserialize;
 
 /// The shortest wait for a rate limit that does not say how long it lasts, as GitHub's documentation asks.
 const UNSPECIFIED_LIMIT: Duration = Duration::from_secs(60);
-/// So much of a server's message is repeated to people.
-const MAX_MESSAGE: usize = 300;
 
 /// Why a request did not give what was asked for.
 #[derive(Debug)]
@@ -83,8 +81,8 @@ pub(super) struct Waits {
 }
 
 impl Cause {
-    /// The class of an answer that is not a success.
-    pub(super) fn of_answer(status: u16, body: &[u8], waits: &Waits) -> Self {
+    /// The class of an answer that is not a success; `clean` makes what the server says fit for people.
+    pub(super) fn of_answer(status: u16, body: &[u8], waits: &Waits, clean: &dyn Fn(&str) -> String) -> Self {
         let body: Body = serde_json::from_slice(body).unwrap_or_default();
         let message = clean(&body.message);
         let after = waits.retry_after.map(Duration::from_secs);
@@ -155,7 +153,8 @@ impl Failure {
     pub fn advice(&self) -> Option<&'static str> {
         match &self.cause {
             Cause::Refusal(Refusal { status: 401, .. }) => Some(
-                "GITHUB_TOKEN is missing, wrong or expired: a job sets it with `env: { GITHUB_TOKEN: ${{ github.token }} }`",
+                "GITHUB_TOKEN is missing, wrong or expired: a job sets it with `env: { GITHUB_TOKEN: ${{ github.token }} }`; \
+                 what is published can be read without one",
             ),
             Cause::Refusal(Refusal { status: 403 | 404, .. }) => Some(
                 "drafts can be read and written only with `contents: write`; if the token has it, the tag's commit may \
@@ -202,17 +201,13 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// A text from the server, fit for a line on a terminal.
-pub(super) fn clean(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { ' ' } else { character }).take(MAX_MESSAGE).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::foreign;
 
     fn cause(status: u16, message: &str, waits: &Waits) -> Cause {
-        Cause::of_answer(status, format!("{{\"message\":\"{message}\"}}").as_bytes(), waits)
+        Cause::of_answer(status, format!("{{\"message\":\"{message}\"}}").as_bytes(), waits, &foreign::line)
     }
 
     #[test]
@@ -246,6 +241,6 @@ mod tests {
 
     #[test]
     fn a_body_that_is_no_json_is_no_problem() {
-        assert!(matches!(Cause::of_answer(422, b"<html>", &Waits::default()), Cause::Refusal(_)));
+        assert!(matches!(Cause::of_answer(422, b"<html>", &Waits::default(), &foreign::line), Cause::Refusal(_)));
     }
 }

@@ -5,6 +5,7 @@
 //! replaced on drafts only; publishing is the last write and happens only when the exact set is there. A published release
 //! that lost its sums, and nothing else, gets them back.
 
+mod address;
 mod api;
 mod client;
 pub mod clock;
@@ -12,9 +13,11 @@ mod download;
 mod draft;
 mod failure;
 mod finalize;
+mod limits;
 mod progress;
 pub mod runner;
 mod sums;
+mod token;
 mod upload;
 
 pub use api::{Asset, CheckRun, Release};
@@ -23,6 +26,7 @@ pub use download::{Downloaded, download};
 pub use draft::{Draft, Notes, State, draft};
 pub use failure::{Cause, Failure};
 pub use finalize::{Expectation, Finalized, ensure_tag, finalize};
+pub use limits::Limits;
 pub use sums::{Sums, digest_of_file};
 pub use upload::{Check, Outcome, Rules, Uploaded, upload};
 

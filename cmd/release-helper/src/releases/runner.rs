@@ -6,18 +6,27 @@ use std::io::Write;
 use anyhow::{Context, Result};
 
 use super::Client;
+use super::address::host;
 use crate::error::Hint;
+use crate::foreign;
+use crate::output::step;
 
-/// Which repository on which server; the token comes from `GITHUB_TOKEN` alone, so that no process list shows it.
+/// Which repository on which server; the token comes from `GITHUB_TOKEN` alone, so that no process list shows it, and
+/// goes to the server it is for alone: GitHub's, or the one that `GITHUB_API_URL` names, which a runner sets with it.
 #[derive(clap::Args, Debug)]
 pub struct Remote {
     /// The repository, as in owner/name
     #[arg(long, value_name = "OWNER/NAME", env = "GITHUB_REPOSITORY")]
     repo: Option<String>,
     /// The REST API, as of `release-helper serve-releases` for a rehearsal
-    #[arg(long, value_name = "URL", env = "GITHUB_API_URL", default_value = "https://api.github.com")]
+    #[arg(long, value_name = "URL", env = API_URL, hide_env_values = true, default_value = GITHUB)]
     api_url: String,
 }
+
+/// The variable that names the server which the token is for.
+const API_URL: &str = "GITHUB_API_URL";
+/// The server that it is for if nothing else is said.
+const GITHUB: &str = "https://api.github.com";
 
 impl Remote {
     /// A client for it, with the token from the environment.
@@ -27,13 +36,24 @@ impl Remote {
             .as_deref()
             .context("no repository is given")
             .hint("give --repo owner/name or set GITHUB_REPOSITORY")?;
-        let token = std::env::var("GITHUB_TOKEN").unwrap_or_default();
-        Client::new(&self.api_url, repository, Some(&token))
+        let token = std::env::var("GITHUB_TOKEN").ok().filter(|token| !token.trim().is_empty());
+        let owner = std::env::var(API_URL).ok().filter(|url| !url.is_empty()).unwrap_or_else(|| GITHUB.to_owned());
+        let client = Client::new(&self.api_url, repository, token.as_deref())?;
+        if token.is_none() || client.is_own(&owner) {
+            return Ok(client);
+        }
+        step(format_args!(
+            "GITHUB_TOKEN stays here: it is for {}, not for {}",
+            host(&owner).unwrap_or("another server"),
+            client.host()
+        ));
+        Ok(client.without_token())
     }
 }
 
 /// Sets an output of the job's step, where there is one (`GITHUB_OUTPUT`).
 pub fn output(name: &str, value: &str) -> Result<()> {
+    let value = &foreign::text(value);
     let entry = if value.contains('\n') {
         // A delimiter that no line of the value can be.
         let mut delimiter = "end-of-value".to_owned();

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::digest::hex;
 use crate::error::Hint;
-use crate::files;
+use crate::{files, foreign};
 
 /// Digests by file name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,7 +24,7 @@ impl Sums {
             let parsed = line.split_once(' ').and_then(|(digest, name)| {
                 let name = name.strip_prefix([' ', '*'])?;
                 let is_digest = digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit());
-                let is_name = !name.is_empty() && !name.contains('/');
+                let is_name = !name.is_empty() && !name.contains('/') && foreign::is_clean(name);
                 (is_digest && is_name).then_some((digest, name))
             });
             let (digest, name) = parsed.with_context(|| format!("line {} is not one of sha256sum", number + 1))?;
@@ -138,8 +138,18 @@ mod tests {
     #[test]
     fn a_line_that_sha256sum_did_not_write_is_refused() {
         let digest = "0123456789abcdef".repeat(4);
-        for line in ["x  a".to_owned(), format!("{digest} a"), format!("{digest}  "), format!("{digest}  ../a")] {
-            assert!(Sums::parse(&line).is_err(), "{line}");
+        for line in [
+            "x  a".to_owned(),
+            format!("{digest} a"),
+            format!("{digest}  "),
+            format!("{digest}  ../a"),
+            format!("{}  a", &digest[1..]),
+            format!("{digest}0  a"),
+            format!("{}  a", digest.replace('0', "g")),
+            format!("{digest}  a\u{1b}[2J"),
+            format!("{digest}  \u{202e}a"),
+        ] {
+            assert!(Sums::parse(&line).is_err(), "{line:?}");
         }
         let twice = format!("{digest}  a\n{}  a\n", digest.replace('0', "1"));
         assert!(format!("{:#}", Sums::parse(&twice).unwrap_err()).contains("two digests"));

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::{Answer, Report};
+use crate::foreign;
 
 /// The type of an in-toto statement.
 const STATEMENT: &str = "https://in-toto.io/Statement/v1";
@@ -77,7 +78,7 @@ impl Statement {
 
     /// Reads a statement.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
-        let statement: Self = serde_json::from_slice(bytes).context("it is no in-toto statement of a rebuild")?;
+        let statement: Self = foreign::json(bytes).context("it is no in-toto statement of a rebuild")?;
         ensure!(statement.kind == STATEMENT, "it is a {:?}, not a {STATEMENT:?}", statement.kind);
         ensure!(statement.predicate_type == PREDICATE, "it says {:?}, not {PREDICATE:?}", statement.predicate_type);
         Ok(statement)

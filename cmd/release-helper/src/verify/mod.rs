@@ -179,7 +179,14 @@ impl Rebuilt {
     pub fn judge(&self, published: &Published) -> Result<Report> {
         let mut faults = self.source.faults(published.commit.as_deref());
         faults.extend(wrong_set(&self.contract, published));
-        let sums = sums(&self.contract, published, &mut faults);
+        let sums = sums(&self.contract, published, &self.platforms, &mut faults);
+        for platform in self.contract.platforms().filter(|platform| !self.platforms.contains(&platform.name)) {
+            // Not rebuilt, but a part of the release all the same.
+            let Some(bytes) = published.files.get(&platform.asset) else { continue };
+            let mut reasons = Vec::new();
+            check_record(platform, published, &digest::sha256(bytes), &self.source.commit, None, &mut reasons);
+            faults.extend(reasons.into_iter().map(|reason| format!("{}: {reason}", platform.asset)));
+        }
         let mut rows = Vec::new();
         for platform in self.contract.select(&self.platforms)? {
             let record = record::name(&platform.asset);
@@ -227,8 +234,9 @@ fn wrong_set(contract: &Contract, published: &Published) -> Vec<String> {
     missing.chain(foreign).collect()
 }
 
-/// The published sums. What is wrong with them goes to `faults`, except for wrong digests of platforms' assets.
-fn sums(contract: &Contract, published: &Published, faults: &mut Vec<String>) -> Option<Sums> {
+/// The published sums. What is wrong with them goes to `faults`, except for what is said in the rows of the platforms
+/// called `told`.
+fn sums(contract: &Contract, published: &Published, told: &[String], faults: &mut Vec<String>) -> Option<Sums> {
     let name = &contract.sums;
     let Some(bytes) = published.files.get(name) else {
         faults.push(format!("{name} is missing"));
@@ -242,17 +250,18 @@ fn sums(contract: &Contract, published: &Published, faults: &mut Vec<String>) ->
             return None;
         }
     };
+    let is_told = |asset: &str| contract.platform_of_asset(asset).is_some_and(|platform| told.contains(&platform.name));
     for (listed, sha256) in sums.iter() {
         match published.files.get(listed) {
             None => faults.push(format!("{name} lists {listed}, which is missing")),
-            // Told in the row of its platform.
-            Some(_) if contract.platform_of_asset(listed).is_some() => {}
-            Some(bytes) if digest::sha256(bytes) != sha256 => {
+            Some(bytes) if !is_told(listed) && digest::sha256(bytes) != sha256 => {
                 faults.push(format!("{name} says {sha256} of {listed}, its bytes have {}", digest::sha256(bytes)));
             }
             Some(_) => {}
         }
     }
+    let unlisted = published.files.keys().filter(|file| *file != name && sums.get(file).is_none());
+    faults.extend(unlisted.filter(|file| !is_told(file)).map(|file| format!("{name} does not list {file}")));
     Some(sums)
 }
 

@@ -5,12 +5,16 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::error::Hint;
-use crate::files;
-use crate::releases::Client;
+use crate::error::{Hint, hinted};
+use crate::releases::{Asset, Client};
+use crate::{files, foreign};
 
 /// No asset of a release is larger: neither is one that claims to be.
-const LARGEST: u64 = 64 * 1024 * 1024;
+const LARGEST: u64 = 16 * 1024 * 1024;
+/// All assets of a release together are not larger, in bytes. They are held in memory.
+const ALL: u64 = 64 * 1024 * 1024;
+/// No release has more assets. What comes after them is not looked at.
+const MOST: usize = 100;
 
 /// A published release.
 pub struct Published {
@@ -29,10 +33,13 @@ pub struct Published {
 impl Published {
     /// The release of `tag`, by the public API.
     pub fn fetch(client: &Client, tag: &str) -> Result<Self> {
-        let release = client
-            .release_by_tag(tag)
-            .with_context(|| format!("cannot read the release {tag} of {}", client.repository()))
-            .hint("check --repo and the tag; a draft is not public; or download the assets and give --assets DIR")?;
+        let release = client.release_by_tag(tag).map_err(|failure| {
+            let advice = failure.advice().filter(|_| failure.is_status(401)).unwrap_or(
+                "check --repo and the tag; a draft is not public; or download the assets and give --assets DIR",
+            );
+            let what = format!("cannot read the release {tag} of {}", client.repository());
+            hinted(format_args!("{:#}", anyhow::Error::new(failure).context(what)), advice)
+        })?;
         let commit = client
             .commit_of_tag(tag)
             .with_context(|| format!("cannot read the tag {tag} of {}", client.repository()))?
@@ -46,41 +53,70 @@ impl Published {
             faults: Vec::new(),
         };
         let assets = client.assets(release.id).context("cannot list the assets of the release")?;
-        for asset in assets {
-            let mut fault = |text: String| published.faults.push((asset.name.clone(), text));
-            if !asset.is_uploaded() {
-                fault(format!("the API says its state is {}", asset.state));
-                continue;
-            }
-            if asset.size > LARGEST {
-                fault(format!("it has {} bytes: too large to be what it should be", asset.size));
-                continue;
-            }
-            let (bytes, sha256) = client
-                .retry_fetch(&asset)
-                .with_context(|| format!("cannot download {}", asset.name))
-                .hint("check the network connection, then run this again")?;
-            if bytes.len() as u64 != asset.size {
-                fault(format!("the API says it has {} bytes, the download has {}", asset.size, bytes.len()));
-            }
-            match asset.sha256() {
-                None => fault("the API gives no digest for it".to_owned()),
-                Some(claimed) if !claimed.eq_ignore_ascii_case(&sha256) => {
-                    fault(format!("the API says its sha256 is {claimed}, the downloaded bytes have {sha256}"));
-                }
-                Some(_) => {}
-            }
-            if published.files.insert(asset.name.clone(), bytes).is_some() {
-                published.faults.push((asset.name.clone(), "the release has it twice".to_owned()));
-            }
+        published.limit(assets.len());
+        for asset in assets.iter().take(MOST) {
+            published.add_asset(client, asset)?;
         }
         Ok(published)
+    }
+
+    /// Downloads `asset`, and notes what is wrong with it.
+    fn add_asset(&mut self, client: &Client, asset: &Asset) -> Result<()> {
+        let name = &asset.name;
+        if !asset.is_uploaded() {
+            self.fault(name, format!("the API says its state is {}", asset.state));
+            return Ok(());
+        }
+        if asset.size > self.room() {
+            self.fault(name, format!("it has {} bytes: too large to be what it should be", asset.size));
+            return Ok(());
+        }
+        let (bytes, sha256) = client
+            .retry_fetch(asset)
+            .with_context(|| format!("cannot download {name}"))
+            .hint("check the network connection, then run this again; or download the assets and give --assets DIR")?;
+        if bytes.len() as u64 != asset.size {
+            let (told, got) = (asset.size, bytes.len());
+            self.fault(name, format!("the API says it has {told} bytes, the download has {got}"));
+        }
+        match asset.sha256() {
+            None => self.fault(name, "the API gives no digest for it".to_owned()),
+            Some(told) if !told.eq_ignore_ascii_case(&sha256) => {
+                self.fault(name, format!("the API says its sha256 is {told}, the downloaded bytes have {sha256}"));
+            }
+            Some(_) => {}
+        }
+        self.add(name, bytes);
+        Ok(())
+    }
+
+    fn add(&mut self, name: &str, bytes: Vec<u8>) {
+        if self.files.insert(name.to_owned(), bytes).is_some() {
+            self.fault(name, "the release has it twice".to_owned());
+        }
+    }
+
+    fn fault(&mut self, name: &str, what: String) {
+        self.faults.push((name.to_owned(), what));
+    }
+
+    /// Notes that there are more assets than any release has.
+    fn limit(&mut self, count: usize) {
+        if count > MOST {
+            self.fault("the release", format!("it has more than {MOST} assets: the others are not looked at"));
+        }
+    }
+
+    /// How large the next asset may be, in bytes.
+    fn room(&self) -> u64 {
+        let held: usize = self.files.values().map(Vec::len).sum();
+        LARGEST.min(ALL.saturating_sub(held as u64))
     }
 
     /// The assets in `directory`, downloaded by somebody.
     pub fn read(directory: &Path) -> Result<Self> {
         let mut published = Self {
-            origin: directory.display().to_string(),
+            origin: foreign::line(&directory.display().to_string()),
             files: BTreeMap::new(),
             commit: None,
             clone_url: None,
@@ -90,14 +126,17 @@ impl Published {
             .read_dir()
             .with_context(|| format!("cannot list {}", directory.display()))
             .hint("give --assets the directory that the release's files were downloaded to")?;
-        for entry in entries {
+        for (number, entry) in entries.enumerate() {
+            if number == MOST {
+                published.limit(number + 1);
+                break;
+            }
             let path = entry.with_context(|| format!("cannot list {}", directory.display()))?.path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let size = path.metadata().with_context(|| format!("cannot read {}", path.display()))?.len();
-            if path.is_dir() || size > LARGEST {
-                published.faults.push((name, "it is no asset of a release".to_owned()));
-            } else {
-                published.files.insert(name, files::read(&path)?);
+            let name = foreign::line(&path.file_name().unwrap_or_default().to_string_lossy());
+            // A pipe, a device, a directory, a link to nowhere.
+            match files::read_regular(&path, published.room()) {
+                Ok(bytes) => published.add(&name, bytes),
+                Err(error) => published.fault(&name, format!("it is no asset of a release: {error:#}")),
             }
         }
         Ok(published)

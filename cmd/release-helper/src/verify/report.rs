@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::{Answer, Report, Row};
 use crate::artifact::Comparison;
+use crate::foreign::markdown;
 
 /// Everything a page needs: readable on a phone, in the dark and on paper, without a request to anywhere.
 const STYLE: &str = include_str!("report.css");
@@ -26,20 +27,15 @@ impl Report {
 
     /// Markdown.
     pub fn markdown(&self) -> String {
-        let cell = |text: &str| text.replace('|', "\\|").replace('<', "&lt;").replace(['\n', '\r'], " ");
-        let mut text = format!("## {}\n\n", cell(&self.conclusion()));
-        let _ = writeln!(text, "Release {}, commit `{}`, rebuilt by {}.\n", self.origin, self.commit, self.rebuilder);
-        self.faults.iter().for_each(|fault| text += &format!("- **{}**\n", cell(fault)));
+        let mut text = format!("## {}\n\n", markdown(&self.conclusion()));
+        let [origin, by] = [&self.origin, &self.rebuilder].map(|text| markdown(text));
+        let _ = writeln!(text, "Release {origin}, commit `{}`, rebuilt by {by}.\n", self.commit);
+        self.faults.iter().for_each(|fault| text += &format!("- **{}**\n", markdown(fault)));
         text += "\n| platform | verdict | sha256 | why |\n| --- | --- | --- | --- |\n";
         for row in &self.platforms {
             let sha256 = row.published.as_deref().unwrap_or("none");
-            let _ = writeln!(
-                text,
-                "| {} | {} | `{sha256}` | {} |",
-                row.platform,
-                row.verdict,
-                cell(&row.reasons.join("; "))
-            );
+            let why = markdown(&row.reasons.join("; "));
+            let _ = writeln!(text, "| {} | {} | `{sha256}` | {why} |", row.platform, row.verdict);
         }
         text
     }

@@ -8,7 +8,7 @@ use release_helper::codesign::{
     Linker, PageSize, Report, Signature, Signing, Slice, Style, sign, unsign, verify, verify_file,
 };
 
-use crate::programs::skip;
+use crate::skipped::skipped;
 
 /// A signed file of the corpus.
 struct Signed {
@@ -30,7 +30,7 @@ fn corpus() -> Vec<Signed> {
     let mut paths = Vec::new();
     collect(&root, &mut paths);
     if paths.is_empty() {
-        skip("no corpus of signed files, run cmd/release-helper/tests/codesign/fetch_corpus.py");
+        skipped("no corpus of signed files, run cmd/release-helper/tests/codesign/fetch_corpus.py");
     }
     paths.sort();
     let signed = |path: PathBuf| {

@@ -40,7 +40,7 @@ fn signing_in_place_keeps_mode_attributes_and_links() {
         let size = rustix::fs::getxattr(&path, "user.origin", &mut value).unwrap();
         assert_eq!(&value[..size], b"somewhere");
     } else {
-        crate::programs::skip("the file system of the temporary directory has no extended attributes");
+        crate::skipped::skipped("the file system of the temporary directory has no extended attributes");
     }
     assert_eq!(fs::read_dir(&directory).unwrap().count(), 2);
     assert_eq!(helper(directory.path(), &["signature", "program"]).status.code(), Some(0));

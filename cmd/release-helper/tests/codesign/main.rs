@@ -9,3 +9,5 @@ mod invariants;
 mod mutations;
 mod programs;
 mod refusals;
+#[path = "../support/skipped.rs"]
+mod skipped;

@@ -1,9 +1,10 @@
 //! Mach-O files made here: linked by the `rust-lld` of the toolchain for macOS, without any SDK.
 
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 use std::process::Command;
+
+use crate::skipped::skipped;
 
 const SOURCE: &str = "#![no_std]\n#![no_main]\n\
     #[unsafe(no_mangle)]\npub extern \"C\" fn main() -> i32 { unsafe { getpid() } }\n\
@@ -14,13 +15,6 @@ const SYSTEM: &str = "--- !tapi-tbd\ntbd-version: 4\ntargets: [ x86_64-macos, ar
     install-name: '/usr/lib/libSystem.B.dylib'\nexports:\n  - targets: [ x86_64-macos, arm64-macos ]\n\
     \x20   symbols: [ _getpid, dyld_stub_binder ]\n...\n";
 
-/// Says on stderr, past the test harness, that a test could not run.
-pub(crate) fn skip(reason: &str) {
-    let thread = std::thread::current();
-    // Nobody listening is no reason to fail.
-    let _ = writeln!(std::io::stderr(), "skipped: {}: {reason}", thread.name().unwrap_or("test"));
-}
-
 /// What `rust-lld` makes of a small program for `machine` (`arm64` or `x86_64`) with further `arguments`;
 /// None, after saying so, where the Rust target is not installed.
 pub(crate) fn link(machine: &str, arguments: &[&str]) -> Option<Vec<u8>> {
@@ -28,7 +22,7 @@ pub(crate) fn link(machine: &str, arguments: &[&str]) -> Option<Vec<u8>> {
     let sysroot = output(Command::new("rustc").args(["--print", "sysroot"]));
     let library = Path::new(sysroot.trim()).join("lib/rustlib");
     if !library.join(&target).exists() {
-        skip(&format!("the target is missing, see `rustup target add {target}`"));
+        skipped(&format!("the target is missing, see `rustup target add {target}`"));
         return None;
     }
     let host = output(Command::new("rustc").arg("-vV"));

@@ -5,7 +5,8 @@ use std::process::Command;
 
 use release_helper::artifact::compare;
 
-use crate::{fixtures, places, wheels};
+use crate::skipped::skipped;
+use crate::{places, wheels};
 
 /// The commands whose output diffoscope compares, with the part of the file that each is about.
 fn parts_of(command: &str) -> Vec<String> {
@@ -44,7 +45,7 @@ fn diffoscope_names_the_same_sections() {
     std::fs::write(path("b.so"), &b).unwrap();
     let output =
         Command::new("diffoscope").args(["--no-progress", "--text", "-", &path("a.so"), &path("b.so")]).output();
-    let Ok(output) = output else { return fixtures::skipped("diffoscope is not installed") };
+    let Ok(output) = output else { return skipped("diffoscope is not installed") };
     let text = String::from_utf8_lossy(&output.stdout);
     let commands: Vec<&str> = text.lines().filter(|line| line.starts_with("├── ")).collect();
     assert!(commands.iter().any(|command| command.contains("readelf")), "{:?}", commands);

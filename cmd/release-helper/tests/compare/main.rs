@@ -6,6 +6,8 @@ mod diffoscope;
 #[path = "../inspect/fixtures.rs"]
 mod fixtures;
 mod places;
+#[path = "../support/skipped.rs"]
+mod skipped;
 mod wheels;
 
 use release_helper::artifact::{Comparison, compare};

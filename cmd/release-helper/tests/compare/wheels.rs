@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::fixtures;
+use crate::skipped::skipped;
 
 /// Pinned, so that the tests see the same bytes everywhere: two releases of a small module for Linux and for both
 /// machines of macOS.
@@ -33,11 +33,11 @@ pub(crate) fn module(requirement: &str, platform: &str) -> Option<Vec<u8>> {
                 Ok(output) if output.status.success() => {}
                 Ok(output) => {
                     let reason = String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or_default().to_owned();
-                    fixtures::skipped(&format!("{requirement} for {platform} cannot be had: {reason}"));
+                    skipped(&format!("{requirement} for {platform} cannot be had: {reason}"));
                     return None;
                 }
                 Err(error) => {
-                    fixtures::skipped(&format!("python3: {error}"));
+                    skipped(&format!("python3: {error}"));
                     return None;
                 }
             }

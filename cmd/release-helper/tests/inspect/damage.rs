@@ -3,6 +3,7 @@
 use release_helper::artifact;
 use release_helper::contract::Platform;
 
+use crate::skipped::skipped;
 use crate::{fixtures, inspect};
 
 /// Mutations of each kind of file.
@@ -89,7 +90,7 @@ fn files() -> Vec<(String, Vec<u8>, Platform)> {
     // A program as a distribution makes it: section headers, versions, notes, GNU tables.
     match std::fs::read("/bin/true") {
         Ok(bytes) => files.push(("/bin/true".into(), bytes, contract.platform("linux-amd64").unwrap().clone())),
-        Err(error) => fixtures::skipped(&format!("/bin/true: {error}")),
+        Err(error) => skipped(&format!("/bin/true: {error}")),
     }
     files
 }

@@ -9,6 +9,8 @@ use std::sync::{Mutex, OnceLock};
 use release_helper::codesign;
 use release_helper::contract::{Contract, Platform};
 
+use crate::skipped::skipped;
+
 /// The version that the artifacts report.
 pub(crate) const VERSION: &str = "1.2.3";
 
@@ -49,13 +51,6 @@ pub(crate) struct Variant {
 /// The embedded contract.
 pub(crate) fn contract() -> Contract {
     Contract::embedded().unwrap()
-}
-
-/// Says on stderr, past the capture of the test harness, that a test did not run.
-pub(crate) fn skipped(reason: &str) {
-    use std::io::Write;
-    let name = std::thread::current().name().unwrap_or("a test").to_owned();
-    let _ = writeln!(std::io::stderr(), "skipped: {name}: {reason}");
 }
 
 /// Whether `rustc` has the standard library of `platform`'s target; says so if not.

@@ -6,6 +6,8 @@ mod damage;
 mod fixtures;
 mod peers;
 mod rare;
+#[path = "../support/skipped.rs"]
+mod skipped;
 
 use release_helper::artifact::{self, Inspection};
 use release_helper::contract::Platform;

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::fixtures::{self, Variant};
 use crate::inspect;
+use crate::skipped::skipped;
 
 /// At most this many programs and libraries of the machine.
 const OF_THE_SYSTEM: usize = 60;
@@ -18,7 +19,7 @@ fn output(program: &str, arguments: &[&str]) -> Option<String> {
     match Command::new(program).args(arguments).env("LC_ALL", "C").output() {
         Ok(output) => Some(String::from_utf8_lossy(&output.stdout).into_owned()),
         Err(error) => {
-            fixtures::skipped(&format!("{program}: {error}"));
+            skipped(&format!("{program}: {error}"));
             None
         }
     }
@@ -207,7 +208,7 @@ fn lief_agrees_also_without_section_headers() {
     let files: Vec<&str> = paths.iter().map(|path| path.to_str().unwrap()).collect();
     let Some(text) = output("python3", &[&["-c", LIEF][..], &files].concat()) else { return };
     if text.is_empty() {
-        return fixtures::skipped("python3 has no module lief; run `pip install lief`");
+        return skipped("python3 has no module lief; run `pip install lief`");
     }
     let theirs: Value = serde_json::from_str(&text).unwrap();
     for path in &paths {

@@ -4,6 +4,8 @@ mod checkout;
 mod interrupts;
 mod kept;
 mod refusals;
+#[path = "../support/skipped.rs"]
+mod skipped;
 
 use std::collections::BTreeMap;
 

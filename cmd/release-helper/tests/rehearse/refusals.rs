@@ -1,10 +1,10 @@
 //! What cannot be released: each is said plainly, with advice and exit status 2, and nothing is lost.
 
 use std::fs;
-use std::io::Write;
 use std::net::TcpListener;
 
 use crate::checkout::Checkout;
+use crate::skipped::skipped;
 
 /// Runs the helper, which must refuse; returns what it says.
 fn refusal(checkout: &Checkout, arguments: &[&str]) -> String {
@@ -113,8 +113,7 @@ fn a_disk_that_is_full() {
         format!("mount -t tmpfs -o size=64k tmpfs dist && exec '{}' rehearse", env!("CARGO_BIN_EXE_release-helper"));
     let may_mount = checkout.command("unshare").args(["--mount", "true"]).status().is_ok_and(|status| status.success());
     if !may_mount {
-        let _ = writeln!(std::io::stderr(), "skipped: a_disk_that_is_full: mounting needs root");
-        return;
+        return skipped("mounting needs root");
     }
     let output = checkout.command("unshare").args(["--mount", "sh", "-c", &script]).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();

@@ -6,7 +6,7 @@ use std::process::Command;
 use release_helper::server::{self, Plan};
 
 use crate::common::{Place, REPOSITORY, TAG, token};
-use crate::installed::skipped;
+use crate::skipped::skipped;
 use crate::tools;
 
 fn script(name: &str) -> PathBuf {
@@ -24,7 +24,7 @@ fn must_succeed(command: &mut Command) {
 fn octokit_makes_and_publishes_a_release() {
     let modules = match tools::octokit() {
         Ok(modules) => modules,
-        Err(reason) => return skipped("octokit", &reason),
+        Err(reason) => return skipped(&reason),
     };
     let place = Place::new();
     let server = place.server(Plan::default());
@@ -38,7 +38,7 @@ fn octokit_makes_and_publishes_a_release() {
 fn pygithub_makes_and_publishes_a_release() {
     let python = match tools::python() {
         Ok(python) => python,
-        Err(reason) => return skipped("PyGithub", &reason),
+        Err(reason) => return skipped(&reason),
     };
     let place = Place::new();
     // PyGithub follows redirects of downloads only within the API's own address.

@@ -8,7 +8,7 @@ use release_helper::server::{Exchange, Fault, Kind, Operation, Plan, Tag};
 use serde_json::{Value, json};
 
 use crate::common::{Place, TAG};
-use crate::installed::skipped;
+use crate::skipped::skipped;
 use crate::tools;
 
 fn recorded(exchange: &Exchange) -> Value {
@@ -62,7 +62,7 @@ fn validate(exchanges: &[Value]) -> Result<(bool, String), String> {
 fn requests_and_answers_are_those_of_githubs_openapi_description() {
     let recorded = exchanges();
     match validate(&recorded) {
-        Err(reason) => skipped("conformance", &reason),
+        Err(reason) => skipped(&reason),
         Ok((holds, text)) => {
             assert!(holds, "{text}");
             println!("{text}");
@@ -117,7 +117,7 @@ fn a_wrong_request_or_answer_fails_against_the_description() {
     wrong.push((header, "x-github-api-version"));
     let exchanges: Vec<Value> = wrong.iter().map(|(exchange, _)| exchange.clone()).collect();
     match validate(&exchanges) {
-        Err(reason) => skipped("conformance of wrong exchanges", &reason),
+        Err(reason) => skipped(&reason),
         Ok((holds, text)) => {
             assert!(!holds);
             for (number, (_, word)) in wrong.iter().enumerate() {

@@ -6,10 +6,12 @@ mod clients;
 mod command;
 mod common;
 mod conformance;
-#[path = "../shared/installed.rs"]
+#[path = "../support/installed.rs"]
 mod installed;
 mod rerun;
 mod server;
+#[path = "../support/skipped.rs"]
+mod skipped;
 mod sums;
 mod tools;
 mod traps;

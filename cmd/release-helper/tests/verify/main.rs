@@ -2,5 +2,9 @@
 
 mod commits;
 mod common;
+mod folders;
+mod hostile;
 mod judging;
 mod served;
+mod servers;
+mod whole;

@@ -8,6 +8,7 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 use serde_json::{Value, json};
 
 use crate::installed;
+use crate::skipped::skipped;
 
 /// All three are of one repository, actions/languageservices, and of one version.
 const PACKAGES: [&str; 3] =
@@ -115,7 +116,7 @@ impl Evaluator {
 #[test]
 fn expressions_mean_what_they_mean_to_github() {
     if let Err(reason) = available() {
-        return installed::skipped("GitHub's expressions", &reason);
+        return skipped(&reason);
     }
     let contexts = json!({ "github": {"event_name": "push", "ref_name": "v1"}, "inputs": {}, "matrix": {"a": 1} });
     let [fine, failed] = [true, false].map(|success| Scope { contexts: contexts.clone(), success });

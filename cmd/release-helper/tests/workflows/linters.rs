@@ -1,9 +1,9 @@
 //! The linters of the field have nothing to say about the workflows and their scripts.
 
-use std::io::Write;
 use std::process::Command;
 
 use crate::document::root;
+use crate::skipped::skipped;
 
 /// The files below `.github` with this ending, relative to the top of the repository.
 fn files(directory: &str, ending: &str) -> Vec<String> {
@@ -21,11 +21,7 @@ fn files(directory: &str, ending: &str) -> Vec<String> {
 fn finds_nothing(program: &str, arguments: &[&str], files: &[String]) {
     let call = Command::new(program).args(arguments).args(files).current_dir(root()).env("NO_COLOR", "1").output();
     let output = match call {
-        Err(error) => {
-            // Not println!: the harness would swallow it for a test that passes.
-            let _ = writeln!(std::io::stderr(), "skipped: {program} of CONTRIBUTING.md's linters: {error}");
-            return;
-        }
+        Err(error) => return skipped(&format!("{program}: {error} (.ci/run installs it)")),
         Ok(output) => output,
     };
     let said = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).into_owned()).concat();

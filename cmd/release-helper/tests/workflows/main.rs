@@ -6,12 +6,14 @@
 mod command_lines;
 mod document;
 mod github;
-#[path = "../shared/installed.rs"]
+#[path = "../support/installed.rs"]
 mod installed;
 mod leg;
 mod linters;
 mod refusals;
 mod release_runs;
 mod runner;
+#[path = "../support/skipped.rs"]
+mod skipped;
 mod stand_ins;
 mod structure;

@@ -10,6 +10,10 @@ pub(crate) struct Errno(pub(crate) i32);
 const AGAIN: i32 = 11;
 #[cfg(target_os = "macos")]
 const AGAIN: i32 = 35;
+#[cfg(target_os = "linux")]
+const NAMETOOLONG: i32 = 36;
+#[cfg(target_os = "macos")]
+const NAMETOOLONG: i32 = 63;
 
 impl Errno {
     /// Interrupted by a signal.
@@ -17,19 +21,27 @@ impl Errno {
     /// Out of something for now (processes, memory), or the call would have to wait.
     pub(crate) const AGAIN: Self = Self(AGAIN);
 
+    /// There already.
+    #[cfg(target_os = "macos")]
+    pub(crate) const EXIST: Self = Self(17);
+
     /// Writes what it means.
     pub(crate) fn describe(self, sink: &mut impl Sink) {
         let text: &str = match self.0 {
             1 => "Operation not permitted",
             2 => "No such file or directory",
             5 => "Input/output error",
+            7 => "Argument list too long",
             8 => "Exec format error",
             9 => "Bad file descriptor",
             12 => "Cannot allocate memory",
             13 => "Permission denied",
+            17 => "File exists",
             21 => "Is a directory",
             23 | 24 => "Too many open files",
             AGAIN => "Resource temporarily unavailable",
+            NAMETOOLONG => "File name too long",
+            86 if cfg!(target_os = "macos") => "Bad CPU type in executable",
             number => {
                 sink.put(b"error ");
                 return decimal(sink, number.unsigned_abs());

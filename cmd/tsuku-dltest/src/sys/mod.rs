@@ -22,8 +22,24 @@ mod darwin;
 #[cfg(target_os = "macos")]
 use darwin as platform;
 
-#[cfg(target_env = "musl")]
+#[cfg(all(target_env = "musl", link_recipe))]
 mod musl;
+
+/// A path that the loader is going to be asked for. On Linux one with a slash leads to its file, or to none.
+#[cfg(target_os = "linux")]
+pub(crate) struct Asked;
+#[cfg(target_os = "linux")]
+impl Asked {
+    pub(crate) fn new(_: &CStr) -> Self {
+        Self
+    }
+
+    pub(crate) fn was_not_loaded(&self) -> Option<&'static str> {
+        None
+    }
+}
+#[cfg(target_os = "macos")]
+pub(crate) use darwin::Asked;
 
 use core::ffi::{CStr, c_char, c_int, c_void};
 
@@ -149,6 +165,9 @@ const RTLD_NOW: c_int = 2;
 const RTLD_LOCAL: c_int = 0;
 #[cfg(target_os = "macos")]
 const RTLD_LOCAL: c_int = 4;
+
+/// How the timer ends a child of a driver that does not (macOS).
+pub(crate) const SIGALRM: u8 = 14;
 
 /// A loaded library.
 pub(crate) struct Library(*mut c_void);

@@ -1,5 +1,7 @@
-//! The entry of an ELF program, in place of crt1.o: from the kernel's stack to `main`.
+//! The entry of an ELF program, in place of crt1.o: from the kernel's stack to `main`. (A development build without the
+//! link recipe is linked by the system's C compiler, crt1.o and all: there only `main` counts.)
 
+#[cfg(link_recipe)]
 use core::arch::naked_asm;
 use core::ffi::{c_char, c_int};
 use core::ptr;
@@ -7,12 +9,19 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 
 use super::{Arguments, exit};
 
+#[cfg(not(link_recipe))]
+#[link(name = "c")]
+#[link(name = "dl")]
+unsafe extern "C" {}
+
 /// Sixteen random bytes from the kernel (`AT_RANDOM`).
 static RANDOM: AtomicPtr<u64> = AtomicPtr::new(ptr::null_mut());
 const AT_RANDOM: usize = 25;
 
+#[cfg(link_recipe)]
 type Main = unsafe extern "C" fn(c_int, *const *const c_char, *const *const c_char) -> c_int;
 
+#[cfg(link_recipe)]
 unsafe extern "C" {
     fn __libc_start_main(
         main: Main,
@@ -27,6 +36,7 @@ unsafe extern "C" {
 
 /// Where the kernel or the loader begins: the stack pointer leads to argc, argv, the environment and the auxiliary
 /// vector; one register holds what the loader wants to be called at exit.
+#[cfg(link_recipe)]
 #[unsafe(no_mangle)]
 #[unsafe(naked)]
 unsafe extern "C" fn _start() -> ! {
@@ -36,6 +46,7 @@ unsafe extern "C" fn _start() -> ! {
     naked_asm!("mov x29, 0", "mov x30, 0", "mov x1, x0", "mov x0, sp", "b {}", sym begin);
 }
 
+#[cfg(link_recipe)]
 unsafe extern "C" fn begin(stack: *mut usize, loader_fini: *const ()) -> ! {
     // SAFETY: the layout of a new process's stack (System V ABI).
     unsafe {
@@ -49,6 +60,7 @@ unsafe extern "C" fn begin(stack: *mut usize, loader_fini: *const ()) -> ! {
     exit(crate::NO_ANSWER)
 }
 
+#[cfg_attr(not(link_recipe), unsafe(no_mangle))]
 unsafe extern "C" fn main(_: c_int, argv: *const *const c_char, environment: *const *const c_char) -> c_int {
     // SAFETY: the environment ends with a null pointer; the auxiliary vector follows and ends with a zero type.
     unsafe {

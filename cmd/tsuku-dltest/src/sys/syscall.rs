@@ -14,7 +14,7 @@ pub(super) mod number {
     pub(crate) const MUNMAP: usize = 11;
     pub(crate) const RT_SIGACTION: usize = 13;
     pub(crate) const RT_SIGPROCMASK: usize = 14;
-    #[cfg(target_env = "musl")]
+    #[cfg(all(target_env = "musl", link_recipe))]
     pub(crate) const PREAD64: usize = 17;
     pub(crate) const MREMAP: usize = 25;
     pub(crate) const GETPID: usize = 39;
@@ -44,7 +44,7 @@ pub(super) mod number {
     pub(crate) const CLOSE: usize = 57;
     pub(crate) const READ: usize = 63;
     pub(crate) const WRITE: usize = 64;
-    #[cfg(target_env = "musl")]
+    #[cfg(all(target_env = "musl", link_recipe))]
     pub(crate) const PREAD64: usize = 67;
     pub(crate) const PPOLL: usize = 73;
     pub(crate) const NEWFSTATAT: usize = 79;
@@ -90,24 +90,15 @@ pub(super) unsafe fn call(number: usize, arguments: [usize; 6]) -> Result<usize,
     if (-4095..0).contains(&result) { Err(Errno(-result as i32)) } else { Ok(result as usize) }
 }
 
-/// Completes the arguments of a call that takes fewer than six.
-pub(super) const fn fill<const N: usize>(given: [usize; N]) -> [usize; 6] {
-    let mut all = [0; 6];
-    let mut at = 0;
-    while at < N {
-        all[at] = given[at];
-        at += 1;
-    }
-    all
-}
-
-/// [`call`] with as many arguments as the call takes.
+/// [`call`] with as many arguments as the call takes; the others are 0. A macro, and not a function of an array of any
+/// length: that would be several functions of one path, whose order in the artifact follows cargo's hash
+/// (`tests/recipe`).
 macro_rules! syscall {
     ($number:ident $(, $argument:expr)*) => {
-        $crate::sys::syscall::call(
-            $crate::sys::syscall::number::$number,
-            $crate::sys::syscall::fill([$($argument as usize),*]),
-        )
+        $crate::sys::syscall::syscall!(@first_six $number $(, $argument as usize)*, 0, 0, 0, 0, 0, 0)
+    };
+    (@first_six $number:ident, $a:expr, $b:expr, $c:expr, $d:expr, $e:expr, $f:expr $(, $unused:literal)*) => {
+        $crate::sys::syscall::call($crate::sys::syscall::number::$number, [$a, $b, $c, $d, $e, $f])
     };
 }
 pub(super) use syscall;

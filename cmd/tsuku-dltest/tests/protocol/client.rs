@@ -47,8 +47,8 @@ fn batch(world: &World, paths: &[PathBuf]) -> Option<Vec<(String, Option<String>
     let mut command = world.command();
     // Prepended: the directory tsuku keeps its libraries in.
     let mut search = vec![PathBuf::from("/opt/tsuku/lib")];
-    search.extend(env::split_paths(&env::var_os("LD_LIBRARY_PATH").unwrap_or_default()));
-    command.env("LD_LIBRARY_PATH", env::join_paths(search).expect("no colons"));
+    search.extend(env::split_paths(&env::var_os(world.search_variable()).unwrap_or_default()));
+    command.env(world.search_variable(), env::join_paths(search).expect("no colons"));
     command.args(paths).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn().expect("the program can be started");
     let mut stdout = child.stdout.take().expect("there is a pipe");

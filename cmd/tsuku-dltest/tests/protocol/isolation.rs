@@ -1,12 +1,15 @@
 //! What a library may do without harm to the answers, and what remains of it.
 
+use std::ffi::c_int;
 use std::fs;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::Test;
+use super::places::ignoring;
 use super::world::{Run, World, compile};
 
 pub(crate) const TESTS: &[Test] = &[
@@ -23,15 +26,12 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_library_that_eats_memory_dies_alone", a_library_that_eats_memory_dies_alone),
     ("no_process_remains", no_process_remains),
     ("no_process_outlives_a_killed_driver", no_process_outlives_a_killed_driver),
+    ("a_pause_of_the_program_changes_no_answer", a_pause_of_the_program_changes_no_answer),
     ("core_dumps_are_not_written", core_dumps_are_not_written),
 ];
 
-pub(crate) const LINUX_ONLY: &[&str] = &[
-    "an_overwritten_result_is_not_believed",
-    "a_library_that_eats_memory_dies_alone",
-    "no_process_remains",
-    "no_process_outlives_a_killed_driver",
-];
+pub(crate) const LINUX_ONLY: &[&str] =
+    &["an_overwritten_result_is_not_believed", "a_library_that_eats_memory_dies_alone", "no_process_remains"];
 
 /// Loads a library of each behaviour between healthy ones, which must not suffer; the errors of the former.
 fn among_healthy(world: &World, name: &str, behaviours: &[String]) -> Vec<Option<String>> {
@@ -70,6 +70,8 @@ fn a_crash_costs_one_answer(world: &World) -> Result<(), String> {
             None
         } else if stopping.contains(name) {
             Some(format!("stopped by SIG{name} while loading"))
+        } else if *name == "KILL" && !world.is_linux() {
+            Some("killed by SIGKILL while loading (macOS kills what is not validly signed)".to_owned())
         } else {
             Some(format!("killed by SIG{name} while loading"))
         };
@@ -242,7 +244,7 @@ fn a_library_that_eats_memory_dies_alone(world: &World) -> Result<(), String> {
     }
     let directory = world.empty_directory("memory");
     let (hungry, healthy) = (world.library(&directory, "allocate"), world.library(&directory, "healthy"));
-    let mut command = std::process::Command::new("sh");
+    let mut command = Command::new("sh");
     command.args(["-c", "ulimit -v 200000; exec \"$@\"", "sh"]).arg(&world.program).args([&healthy, &hungry, &healthy]);
     let run = Run::from(command.stdin(Stdio::null()).output().expect("sh can be run"));
     assert_eq!(run.errors(), [None, Some("killed by SIGSEGV while loading".to_owned()), None]);
@@ -251,6 +253,10 @@ fn a_library_that_eats_memory_dies_alone(world: &World) -> Result<(), String> {
 
 fn alive(pid: &str) -> bool {
     // A zombie is not alive; whoever adopted it will see to it.
+    if cfg!(target_os = "macos") {
+        let output = Command::new("ps").args(["-o", "stat=", "-p", pid]).output().expect("ps can be run");
+        return output.stdout.first().is_some_and(|&state| state != b'Z');
+    }
     let Ok(status) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
     !status.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'))
 }
@@ -287,13 +293,12 @@ fn no_process_outlives_a_killed_driver(world: &World) -> Result<(), String> {
     let directory = world.empty_directory("killed");
     let paths = [world.library(&directory, "sleep"), world.library(&directory, "loop")];
     let mut command = world.command();
-    command.args(["--jobs", "2", "--timeout-ms", "60000"]).args(&paths).stdout(Stdio::piped());
-    let mut child = command.spawn().expect("the program can be started");
-    let children = format!("/proc/{0}/task/{0}/children", child.id());
+    // On macOS they live on until two seconds after their time, and end by a signal that the caller may ignore.
+    command.args(["--jobs", "2", "--timeout-ms", if world.is_linux() { "60000" } else { "1000" }]);
+    let mut child = ignoring(&mut command, SIGALRM).args(&paths).stdout(Stdio::piped()).spawn().expect("it starts");
     let limit = Instant::now() + Duration::from_secs(20);
     let pids = loop {
-        let text = fs::read_to_string(&children).unwrap_or_default();
-        let pids: Vec<_> = text.split_whitespace().map(str::to_owned).collect();
+        let pids = children(child.id());
         if pids.len() == 2 {
             break pids;
         }
@@ -309,14 +314,69 @@ fn no_process_outlives_a_killed_driver(world: &World) -> Result<(), String> {
     Ok(())
 }
 
+const SIGALRM: c_int = 14;
+
+/// The processes that a process has started.
+fn children(pid: u32) -> Vec<String> {
+    let text = if cfg!(target_os = "macos") {
+        let output = Command::new("pgrep").args(["-P", &pid.to_string()]).output().expect("pgrep can be run");
+        String::from_utf8(output.stdout).expect("numbers are UTF-8")
+    } else {
+        fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default()
+    };
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
+fn a_pause_of_the_program_changes_no_answer(world: &World) -> Result<(), String> {
+    let directory = world.empty_directory("pause");
+    let mut command = world.command();
+    command.args(["--timeout-ms", "1000"]).arg(world.library(&directory, "sleep")).stdout(Stdio::piped());
+    let child = command.spawn().expect("the program can be started");
+    let send = |signal: &str| {
+        let status = Command::new("kill").args([signal, &child.id().to_string()]).status();
+        assert!(status.expect("kill can be run").success());
+    };
+    while children(child.id()).is_empty() {
+        thread::yield_now();
+    }
+    // Longer than its child waits for a driver that does not end it.
+    send("-STOP");
+    thread::sleep(Duration::from_secs(4));
+    send("-CONT");
+    let run = Run::from(child.wait_with_output().expect("it ends"));
+    assert_eq!(run.errors(), [Some("timed out after 1000 ms while loading".to_owned())]);
+    Ok(())
+}
+
 fn core_dumps_are_not_written(world: &World) -> Result<(), String> {
     let directory = world.empty_directory("core");
-    let crash = world.library(&directory, "segfault");
+    // Each library says with what limit it was loaded: macOS writes its dumps where this user may not look.
+    let (crash, check) = (world.library(&directory, "segfault"), world.library(&directory, "check-core-limit"));
     let mut command = world.command();
-    let output = command.current_dir(&directory).arg(crash).output().expect("the program can be started");
-    assert_eq!(output.status.code(), Some(1));
-    let files: Vec<_> =
+    let output = unlimited_cores(command.current_dir(&directory)).args([&crash, &check]).output();
+    let run = Run::from(output.expect("the program can be started"));
+    assert_eq!(run.errors(), [Some("killed by SIGSEGV while loading".to_owned()), None]);
+    let mut files: Vec<_> =
         fs::read_dir(&directory).expect("it is there").map(|entry| entry.expect("readable").file_name()).collect();
-    assert_eq!(files, ["segfault.so"]);
+    files.sort();
+    assert_eq!(files, ["check-core-limit.so", "segfault.so"]);
     Ok(())
+}
+
+/// Has the program started where every crash would write its memory down, as far as the limits of this user go.
+fn unlimited_cores(command: &mut Command) -> &mut Command {
+    unsafe extern "C" {
+        fn getrlimit(resource: c_int, limit: *mut [u64; 2]) -> c_int;
+        fn setrlimit(resource: c_int, limit: *const [u64; 2]) -> c_int;
+    }
+    // SAFETY: both may be called between fork and exec. RLIMIT_CORE is 4 on either system.
+    unsafe {
+        command.pre_exec(|| {
+            let mut limit = [0; 2];
+            getrlimit(4, &raw mut limit);
+            limit[0] = limit[1];
+            setrlimit(4, &raw const limit);
+            Ok(())
+        })
+    }
 }

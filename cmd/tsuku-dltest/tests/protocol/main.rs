@@ -9,6 +9,10 @@ mod isolation;
 mod paths;
 mod places;
 mod real;
+// Its other function is for libtest's tests, whose threads have their names.
+#[allow(dead_code)]
+#[path = "../../../release-helper/tests/support/skipped.rs"]
+mod skipped;
 mod world;
 
 use std::collections::HashSet;
@@ -47,18 +51,25 @@ fn main() {
         let world = match world {
             Ok(world) => Arc::new(world),
             Err((platform, reason)) => {
-                let ignored = move || Ok(Completion::ignored_with(reason));
-                trials.push(Trial::ignorable_test(format!("{platform}::all_{}_tests", tests.len()), ignored));
+                let name = format!("{platform}::all_{}_tests", tests.len());
+                trials.push(Trial::ignorable_test(name.clone(), move || Ok(ignored(&name, reason))));
                 continue;
             }
         };
         for &(name, test) in &tests {
             let here = Arc::clone(&world);
-            trials.push(Trial::ignorable_test(format!("{}::{name}", world.platform), move || {
+            let full_name = format!("{}::{name}", world.platform);
+            trials.push(Trial::ignorable_test(full_name.clone(), move || {
                 let result = here.cannot(name).map_or_else(|| test(&here), |reason| Err(reason.to_owned()));
-                Ok(result.map_or_else(Completion::ignored_with, |()| Completion::Completed))
+                Ok(result.map_or_else(|reason| ignored(&full_name, reason), |()| Completion::Completed))
             }));
         }
     }
     libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// What becomes of a test that cannot run, which is told in the one way that all tests tell it.
+fn ignored(test: &str, reason: String) -> Completion {
+    skipped::report(test, &reason);
+    Completion::ignored_with(reason)
 }

@@ -26,8 +26,10 @@ unsafe extern "C" {
     fn read(fd: c_int, bytes: *mut u8, length: usize) -> isize;
     fn write(fd: c_int, bytes: *const u8, length: usize) -> isize;
     fn close(fd: c_int) -> c_int;
+    fn fcntl(fd: c_int, command: c_int, ...) -> c_int;
     fn lseek(fd: c_int, offset: i64, whence: c_int) -> i64;
     fn chdir(path: *const c_char) -> c_int;
+    fn getrlimit(resource: c_int, limit: *mut [u64; 2]) -> c_int;
     fn setrlimit(resource: c_int, limit: *const [u64; 2]) -> c_int;
     fn signal(signal: c_int, handler: *const c_void) -> *const c_void;
     fn sigprocmask(how: c_int, new: *const [u64; 16], old: *mut [u64; 16]) -> c_int;
@@ -39,6 +41,7 @@ unsafe extern "C" {
     fn clearenv() -> c_int;
 }
 
+const F_GETFD: c_int = 1;
 const O_WRONLY_CREATE: c_int = if cfg!(target_os = "macos") { 0x201 } else { 0o101 };
 
 extern "C" fn loaded() {
@@ -138,8 +141,8 @@ unsafe fn misbehave(name: &[u8], path: &CStr) {
             }
             b"read-input" => {
                 let mut byte = 0;
-                // Nothing may come, and at once.
-                if read(0, &raw mut byte, 1) > 0 {
+                // Nothing comes, and at once.
+                if read(0, &raw mut byte, 1) != 0 {
                     abort();
                 }
             }
@@ -150,6 +153,11 @@ unsafe fn misbehave(name: &[u8], path: &CStr) {
             b"scribble" => scribble(),
             b"check-streams" => {
                 // The lowest free descriptors, where a driver may have put its streams. Higher ones may be the caller's.
+                for fd in 0..3 {
+                    if fcntl(fd, F_GETFD) < 0 {
+                        _exit(92);
+                    }
+                }
                 for fd in 3..10 {
                     if write(fd, b"forged".as_ptr(), 6) > 0 {
                         _exit(90);
@@ -161,6 +169,13 @@ unsafe fn misbehave(name: &[u8], path: &CStr) {
                 sigprocmask(0, ptr::null(), &raw mut mask);
                 if mask[0] != 0 {
                     _exit(91);
+                }
+            }
+            b"check-core-limit" => {
+                let mut limit = [1; 2];
+                getrlimit(4, &raw mut limit);
+                if limit[0] != 0 {
+                    _exit(93);
                 }
             }
             _ => {

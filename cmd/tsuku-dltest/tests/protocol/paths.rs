@@ -15,6 +15,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("an_empty_path_is_no_library", an_empty_path_is_no_library),
     ("any_bytes_make_valid_json", any_bytes_make_valid_json),
     ("long_paths_are_answered", long_paths_are_answered),
+    ("the_answer_is_about_the_file_at_the_path", the_answer_is_about_the_file_at_the_path),
     ("a_name_without_a_slash_is_searched_for", a_name_without_a_slash_is_searched_for),
     ("links_and_relative_paths_lead_to_libraries", links_and_relative_paths_lead_to_libraries),
 ];
@@ -43,11 +44,22 @@ fn a_file_that_is_no_library_here_is_named_for_what_it_is(world: &World) -> Resu
         ("windows", [b"MZ\x90\0".as_slice(), &[0; 96]].concat(), "a Windows library or program".into()),
         ("wasm", [b"\0asm\x01\0\0\0".as_slice(), &[0; 96]].concat(), "a WebAssembly module".into()),
     ];
+    let java = b"\xca\xfe\xba\xbe\0\0\0\x41";
+    cases.push(("java", [java.as_slice(), &[0; 96]].concat(), "a Java class".into()));
+    let power_pc = [b"\xfe\xed\xfa\xce".as_slice(), &[0; 96]].concat();
+    cases.push(("powerpc", power_pc, "a Mach-O file for PowerPC".into()));
+    if !world.is_linux() {
+        cases.push(("elf", [b"\x7fELF\x02\x01\x01".as_slice(), &[0; 96]].concat(), "an ELF file, not Mach-O".into()));
+    }
     if world.is_linux() {
         let elf = |what: &str| format!("an ELF {what}");
         cases.extend([
             ("macos", [b"\xcf\xfa\xed\xfe".as_slice(), &[0; 96]].concat(), "a Mach-O file for macOS".into()),
-            ("fat", [b"\xca\xfe\xba\xbe".as_slice(), &[0; 96]].concat(), "a universal Mach-O file for macOS".into()),
+            (
+                "fat",
+                [b"\xca\xfe\xba\xbe\0\0\0\x02".as_slice(), &[0; 96]].concat(),
+                "a universal Mach-O file for macOS".into(),
+            ),
             ("zeros", vec![0; 4096], "no ELF or Mach-O file".into()),
             ("cut", library[..10].to_vec(), "a truncated ELF file".into()),
             ("machine", changed(18, &other_machine.to_le_bytes()), elf(&format!("library for {other}"))),
@@ -137,16 +149,31 @@ fn long_paths_are_answered(world: &World) -> Result<(), String> {
         assert_eq!(answers[0].0, path);
         assert!(answers[0].1.is_some(), "{length}");
     }
+    // More than any command line holds.
+    let path = format!("/{}", "x".repeat(1_200_000));
+    let run = world.run_with_input(&["--stdin0"], path.as_bytes());
+    assert_eq!((run.status, run.answers()[0].0.len()), (1, path.len()));
     // As long as the kernel allows, and there.
-    let mut directory = world.empty_directory("long");
-    while directory.as_os_str().len() < 3800 {
-        directory.push("d".repeat(200));
-        if fs::create_dir(&directory).is_err() {
-            return Err(format!("this file system allows no more than {} bytes", directory.as_os_str().len()));
-        }
-    }
-    let healthy = world.library(&directory, "healthy");
+    let healthy = world.library(&super::places::deepen(world.empty_directory("long")), "healthy");
     assert_eq!(world.run([healthy]).errors(), [None]);
+    Ok(())
+}
+
+fn the_answer_is_about_the_file_at_the_path(world: &World) -> Result<(), String> {
+    let directory = world.empty_directory("elsewhere");
+    let elsewhere = directory.join("elsewhere");
+    fs::create_dir(&elsewhere).expect("target is writable");
+    let healthy = world.library(&elsewhere, "healthy");
+    let missing = directory.join("healthy.so");
+    let (there, broken) = (world.library(&directory, "load-more"), directory.join("broken.so"));
+    fs::write(&broken, "no library").expect("target is writable");
+    fs::copy(&healthy, elsewhere.join("broken.so")).expect("target is writable");
+    // Where dyld looks first for any file of the name, whatever its path.
+    let mut command = world.command();
+    command.env(world.search_variable(), &elsewhere).args([&healthy, &missing, &there, &broken]);
+    let errors = super::world::Run::from(command.output().expect("the program can be started")).errors();
+    assert_eq!((&errors[0], &errors[2]), (&None, &Some("killed by SIGABRT while loading".to_owned())), "{errors:?}");
+    assert!(errors[1].is_some() && errors[3].is_some(), "{errors:?}");
     Ok(())
 }
 
@@ -158,7 +185,7 @@ fn a_name_without_a_slash_is_searched_for(world: &World) -> Result<(), String> {
         command.current_dir("/").env(variable, &directory).args(["healthy.so", "libno-such-library.so"]);
         super::world::Run::from(command.output().expect("the program can be started")).errors()
     };
-    let errors = run(if world.is_linux() { "LD_LIBRARY_PATH" } else { "DYLD_LIBRARY_PATH" });
+    let errors = run(world.search_variable());
     assert_eq!(errors[0], None);
     assert!(errors[1].as_ref().is_some_and(|error| error.contains("libno-such-library.so")), "{errors:?}");
     assert!(run("NOTHING")[0].is_some());

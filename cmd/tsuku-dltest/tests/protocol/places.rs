@@ -1,5 +1,6 @@
 //! Where the program itself may stand: the musl artifact has to find its loader from anywhere.
 
+use std::ffi::{c_int, c_void};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -54,17 +55,13 @@ pub(crate) fn obstacle(world: &World, name: &str) -> Option<&'static str> {
 fn it_works_from_any_path(world: &World) -> Result<(), String> {
     let directory = world.empty_directory("places");
     let healthy = world.library(&directory, "healthy");
-    let mut deep = directory.join("with a space\nand a newline");
+    let deep = directory.join("with a space\nand a newline");
     fs::create_dir(&deep).expect("target is writable");
     let near = deep.join("tsuku dltest");
     fs::copy(&world.program, &near).expect("target is writable");
     let link = directory.join("link");
     std::os::unix::fs::symlink(&near, &link).expect("target is writable");
-    while deep.as_os_str().len() < 3800 {
-        deep.push("d".repeat(200));
-        fs::create_dir(&deep).expect("target is writable");
-    }
-    let far = deep.join("tsuku-dltest");
+    let far = deepen(deep).join("tsuku-dltest");
     fs::copy(&world.program, &far).expect("target is writable");
     for program in [&near, &link, &far] {
         let output = world.command_for(program).arg(&healthy).output().expect("the program can be started");
@@ -74,6 +71,17 @@ fn it_works_from_any_path(world: &World) -> Result<(), String> {
     let output = command.current_dir(&directory).arg(&healthy).output().expect("the program can be started");
     assert_eq!(Run::from(output).errors(), [None], "by a relative path");
     Ok(())
+}
+
+/// Makes directories in `directory` until the path is as long as the system takes, with room for a file's name.
+pub(crate) fn deepen(mut directory: PathBuf) -> PathBuf {
+    // PATH_MAX of macOS and of Linux, where the end of the string counts.
+    let longest = if cfg!(target_os = "macos") { 1023 } else { 4095 };
+    while let room @ 100.. = longest - directory.as_os_str().len() {
+        directory.push("d".repeat((room - 70).min(200)));
+        fs::create_dir(&directory).unwrap_or_else(|e| panic!("{}: {e}", directory.display()));
+    }
+    directory
 }
 
 fn it_works_with_an_empty_environment(world: &World) -> Result<(), String> {
@@ -225,10 +233,25 @@ fn it_serves_a_caller_that_closed_its_streams(world: &World) -> Result<(), Strin
 fn it_serves_a_caller_that_ignores_its_children(world: &World) -> Result<(), String> {
     let directory = world.empty_directory("ignoring");
     let (healthy, crash) = (world.library(&directory, "healthy"), world.library(&directory, "segfault"));
-    // Ignored signals stay ignored in programs that are executed.
-    let mut command = Command::new("sh");
-    command.args(["-c", "trap '' CHLD PIPE INT; exec \"$@\"", "sh"]).args(&world.runner).arg(&world.program);
-    let output = command.args([&healthy, &crash]).stdin(Stdio::null()).output().expect("sh can be run");
+    let number = if cfg!(target_os = "macos") { 20 } else { 17 };
+    let mut command = world.command();
+    let output = ignoring(&mut command, number).args([&healthy, &crash]).output().expect("the program can be started");
     assert_eq!(Run::from(output).errors(), [None, Some("killed by SIGSEGV while loading".to_owned())]);
     Ok(())
+}
+
+/// Has the program started with a signal ignored, as it then stays through every `exec`. (A shell may not do it: dash
+/// never ignores SIGCHLD.)
+pub(crate) fn ignoring(command: &mut Command, number: c_int) -> &mut Command {
+    use std::os::unix::process::CommandExt as _;
+    unsafe extern "C" {
+        fn signal(number: c_int, handler: *const c_void) -> *const c_void;
+    }
+    // SAFETY: signal() may be called between fork and exec; 1 is SIG_IGN, which is no function.
+    unsafe {
+        command.pre_exec(move || {
+            signal(number, std::ptr::without_provenance(1));
+            Ok(())
+        })
+    }
 }

@@ -142,6 +142,11 @@ impl World {
         self.platform.ends_with("musl")
     }
 
+    /// The variable that tells this platform's loader where to search.
+    pub(crate) fn search_variable(&self) -> &'static str {
+        if self.is_linux() { "LD_LIBRARY_PATH" } else { "DYLD_LIBRARY_PATH" }
+    }
+
     /// A command that runs the program, in an environment without anything that changes loading.
     pub(crate) fn command(&self) -> Command {
         self.command_for(&self.program)
@@ -152,7 +157,9 @@ impl World {
         let mut words = self.runner.iter().map(OsStr::new).chain([program.as_os_str()]);
         let mut command = Command::new(words.next().expect("there is a program"));
         command.args(words).stdin(Stdio::null());
-        for name in ["LD_LIBRARY_PATH", "LD_PRELOAD", "LD_AUDIT", "DYLD_INSERT_LIBRARIES", "LD_BIND_NOW"] {
+        for name in
+            ["LD_LIBRARY_PATH", "LD_PRELOAD", "LD_AUDIT", "LD_BIND_NOW", "DYLD_LIBRARY_PATH", "DYLD_INSERT_LIBRARIES"]
+        {
             command.env_remove(name);
         }
         command

@@ -1,4 +1,4 @@
-# The lab's nixpkgs (copied to ./lab) with ./default.nix around it.
+# The lab's nixpkgs: nixpkgs' own library, and ./default.nix.
 {
-  outputs = _: { lib = import ./lab/lib; };
+  outputs = _: { lib = import ./lib; };
 }

@@ -1,17 +1,11 @@
-//! Tools from npm and PyPI, installed once below `target/`. A test that cannot have them says so, uncaptured.
+//! Tools from npm and PyPI, installed once below `target/`.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 
 /// Held while installing: tests run in parallel.
 static INSTALLING: Mutex<()> = Mutex::new(());
-
-/// Reports a test that could not run. Not through `eprintln!`, which a passing test would swallow.
-pub fn skipped(test: &str, reason: &str) {
-    let _ = writeln!(std::io::stderr(), "skipped: {test}: {reason}");
-}
 
 /// Runs an installation; an error is what it said.
 pub fn run(command: &mut Command) -> Result<(), String> {

@@ -1,0 +1,10 @@
+//! The recipe of the released bytes: they follow the source and rustc, and nothing else.
+
+mod alone;
+mod hash;
+mod hosts;
+mod package;
+mod recipe;
+#[path = "../support/skipped.rs"]
+mod skipped;
+mod stubs;

@@ -1,0 +1,171 @@
+//! A release server that belongs to an attacker: it answers whatever a test wants, to anybody.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use release_helper::digest;
+use release_helper::releases::{Client, Limits};
+use release_helper::verify::Published;
+use serde_json::{Value, json};
+
+use crate::common::*;
+
+pub const REPOSITORY: &str = "o/r";
+
+/// Answers a request by itself: given its path, and the server's address in the path's stead, it writes to the stream
+/// and says whether it did.
+pub type Answerer = Box<dyn Fn(&str, &str, &mut TcpStream) -> bool + Send + Sync>;
+
+/// What a server says of a release.
+pub struct Site {
+    pub release: Value,
+    pub reference: Value,
+    /// What the API says of each asset, and its bytes.
+    pub assets: Vec<(Value, Vec<u8>)>,
+    pub answerer: Answerer,
+}
+
+impl Site {
+    /// An honest release.
+    pub fn honest() -> Self {
+        let release = release();
+        let assets = release.files.iter().enumerate().map(|(number, (name, bytes))| asset(number, name, bytes));
+        Self {
+            release: json!({
+                "id": 1, "tag_name": TAG, "name": TAG, "body": "", "draft": false, "prerelease": false,
+                "upload_url": "http://127.0.0.1:1/upload{?name,label}",
+                "html_url": format!("http://127.0.0.1:1/{REPOSITORY}/releases/tag/{TAG}"), "assets": [],
+            }),
+            reference: json!({"ref": format!("refs/tags/{TAG}"), "object": {"type": "commit", "sha": world().commit}}),
+            assets: assets.collect(),
+            answerer: Box::new(|_, _, _| false),
+        }
+    }
+
+    /// An honest release, except that requests for which `answerer` says so are answered by it.
+    pub fn answering(answerer: impl Fn(&str, &str, &mut TcpStream) -> bool + Send + Sync + 'static) -> Self {
+        Self { answerer: Box::new(answerer), ..Self::honest() }
+    }
+
+    /// An honest release with one more asset.
+    pub fn with_asset(name: &str, bytes: &[u8]) -> Self {
+        let mut site = Self::honest();
+        site.assets.push(asset(site.assets.len(), name, bytes));
+        site
+    }
+
+    /// What the API says of the asset called `name`.
+    pub fn about(&mut self, name: &str) -> &mut Value {
+        &mut self.assets.iter_mut().find(|(about, _)| about["name"] == name).unwrap().0
+    }
+
+    pub fn serve(self) -> Hostile {
+        Hostile::start(self)
+    }
+}
+
+/// What an honest API says of an asset, and its bytes.
+pub fn asset(number: usize, name: &str, bytes: &[u8]) -> (Value, Vec<u8>) {
+    let digest = format!("sha256:{}", digest::sha256(bytes));
+    (json!({"id": number, "name": name, "size": bytes.len(), "digest": digest, "state": "uploaded"}), bytes.to_vec())
+}
+
+/// A running server.
+pub struct Hostile {
+    pub url: String,
+    /// The heads of all requests: the first line and the headers.
+    pub requests: Arc<Mutex<Vec<String>>>,
+    stopping: Arc<AtomicBool>,
+}
+
+impl Hostile {
+    fn start(site: Site) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let hostile = Self { url: url.clone(), requests: Arc::default(), stopping: Arc::default() };
+        let (requests, stopping, site) = (hostile.requests.clone(), hostile.stopping.clone(), Arc::new(site));
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                if stopping.load(Ordering::SeqCst) {
+                    return;
+                }
+                let (requests, site, url) = (requests.clone(), site.clone(), url.clone());
+                std::thread::spawn(move || serve(&site, &url, stream, &requests));
+            }
+        });
+        hostile
+    }
+
+    pub fn client(&self) -> Client {
+        Client::new(&self.url, REPOSITORY, None).unwrap().with_limits(Limits::READER).with_report(Arc::new(|_| {}))
+    }
+
+    pub fn fetch(&self) -> anyhow::Result<Published> {
+        Published::fetch(&self.client(), TAG)
+    }
+
+    /// Why the release can't be read at all.
+    pub fn refusal(&self) -> String {
+        self.fetch().err().map(|error| format!("{error:#}")).expect("it was read")
+    }
+
+    /// Runs the program.
+    pub fn verify(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_release-helper"));
+        command
+            .args(["verify", TAG, "--api-url", &self.url, "--repo", REPOSITORY, "--platform", "linux-amd64"])
+            .args(arguments)
+            .env_remove("GITHUB_TOKEN")
+            .env_remove("GITHUB_API_URL")
+            .current_dir(world().repository.path());
+        command
+    }
+}
+
+impl Drop for Hostile {
+    fn drop(&mut self) {
+        self.stopping.store(true, Ordering::SeqCst);
+        let _ = TcpStream::connect(self.url.trim_start_matches("http://"));
+    }
+}
+
+fn serve(site: &Site, url: &str, mut stream: TcpStream, requests: &Mutex<Vec<String>>) {
+    let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+    loop {
+        let head: Vec<String> = lines.by_ref().map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
+        let Some(path) = head.first().and_then(|line| line.split(' ').nth(1)).map(str::to_owned) else { return };
+        requests.lock().unwrap().push(head.join("\n"));
+        if (site.answerer)(&path, url, &mut stream) {
+            return;
+        }
+        let Some(path) = path.strip_prefix(&format!("/repos/{REPOSITORY}")) else {
+            return answer(&mut stream, "404 Not Found", "", b"{}");
+        };
+        let list = || Value::Array(site.assets.iter().map(|(about, _)| about.clone()).collect());
+        let json = match path.split('?').next().unwrap() {
+            "/releases/tags/v1.2.3" => Some(site.release.clone()),
+            "/git/ref/tags/v1.2.3" => Some(site.reference.clone()),
+            "/releases/1/assets" => Some(list()),
+            _ => None,
+        };
+        let number = path.strip_prefix("/releases/assets/").and_then(|number| number.parse::<usize>().ok());
+        match (json, number.and_then(|number| site.assets.get(number))) {
+            (Some(json), _) => answer(&mut stream, "200 OK", "", json.to_string().as_bytes()),
+            (None, Some((_, bytes))) => answer(&mut stream, "200 OK", "", bytes),
+            (None, None) => answer(&mut stream, "404 Not Found", "", b"{\"message\":\"Not Found\"}"),
+        }
+    }
+}
+
+/// Writes a complete answer; `headers` end with `\r\n`. A client that is gone is none of our business.
+pub fn answer(stream: &mut TcpStream, status: &str, headers: &str, body: &[u8]) {
+    let head = format!("HTTP/1.1 {status}\r\n{headers}content-length: {}\r\n\r\n", body.len());
+    let _ = stream.write_all(&[head.as_bytes(), body].concat());
+}
