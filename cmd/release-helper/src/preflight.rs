@@ -41,23 +41,25 @@ pub fn ensure_on_branch(root: &Path, branch: &str) -> Result<()> {
     if source::has_ancestor(root, &tip, &commit)? {
         return Ok(());
     }
-    Err(anyhow::anyhow!("the commit {commit} is not on {branch}: nobody has reviewed it there, and no ci has run on it"))
-        .hint("delete the tag, merge the commit, and push branch and tag with `git push --atomic`")
+    Err(anyhow::anyhow!(
+        "the commit {commit} is not on {branch}: nobody has reviewed it there, and no ci has run on it"
+    ))
+    .hint("delete the tag, merge the commit, and push branch and tag with `git push --atomic`")
 }
 
 /// Demands that a workflow's check called `name` has succeeded on the checkout's commit.
 pub fn ensure_checked(client: &Client, root: &Path, name: &str) -> Result<()> {
     let commit = source::commit(root, "HEAD")?;
     let runs = client.check_runs(&commit, name).with_context(|| format!("cannot ask for the check {name}"))?;
-    let conclusions: Vec<&str> =
-        runs.iter().map(|run| run.conclusion.as_deref().unwrap_or("still running")).collect();
+    let conclusions: Vec<&str> = runs.iter().map(|run| run.conclusion.as_deref().unwrap_or("still running")).collect();
     let told = match conclusions[..] {
         [] => "has not run".to_owned(),
         _ if conclusions.iter().all(|conclusion| *conclusion == "success") => return Ok(()),
         _ => format!("is {}", conclusions.join(", ")),
     };
-    Err(anyhow::anyhow!("the check {name} of the commit {commit} {told}"))
-        .hint("wait until it has succeeded, then choose \"Re-run failed jobs\"; if it failed, fix the tree and tag anew")
+    Err(anyhow::anyhow!("the check {name} of the commit {commit} {told}")).hint(
+        "wait until it has succeeded, then choose \"Re-run failed jobs\"; if it failed, fix the tree and tag anew",
+    )
 }
 
 /// Injects the version into copies of the files that state it.

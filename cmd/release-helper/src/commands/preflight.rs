@@ -51,7 +51,10 @@ impl Preflight {
         let stamped = differing.is_empty();
         if !(stamped || self.dry_run || self.allow_unstamped) {
             return Err(hinted(
-                format_args!("{}: `nix build` of {tag} would give other bytes than the release", differing.join(", and ")),
+                format_args!(
+                    "{}: `nix build` of {tag} would give other bytes than the release",
+                    differing.join(", and ")
+                ),
                 "delete the tag, have the workflow \"prepare\" state the version, and tag the merged commit; or allow such \
                  tags (--allow-unstamped true)",
             ));

@@ -224,7 +224,8 @@ impl Client {
 
     /// The newest run of each check called `name` that a workflow has made of `commit`.
     pub fn check_runs(&self, commit: &str, name: &str) -> Result<Vec<CheckRun>, Failure> {
-        let path = format!("/commits/{}/check-runs?filter=latest&per_page=100&check_name={}", encode(commit), encode(name));
+        let path =
+            format!("/commits/{}/check-runs?filter=latest&per_page=100&check_name={}", encode(commit), encode(name));
         let mut runs: CheckRuns = self.retry(|| self.json("GET", &self.url(&path), Payload::None))?;
         // Any app can make a check of any name.
         let is_ours = |run: &CheckRun| run.app.as_ref().and_then(|app| app.slug.as_deref()) == Some("github-actions");

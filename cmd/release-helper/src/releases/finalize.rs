@@ -310,7 +310,8 @@ fn read_back(
             return Err(anyhow::anyhow!("{state}, but cannot be read back: {reason}"))
                 .hint(format!("run {next} again to check it"));
         };
-        let is_whole = differences(&found.assets, expected, false).is_empty() && foreign(&found.assets, expected).is_empty();
+        let is_whole =
+            differences(&found.assets, expected, false).is_empty() && foreign(&found.assets, expected).is_empty();
         if tried || found.immutable || !is_whole {
             return Err(anyhow::anyhow!("{state}, and its assets are not those of the contract: {reason}"))
                 .hint(remedy(&found, next));

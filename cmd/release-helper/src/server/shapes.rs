@@ -3,9 +3,9 @@
 
 use serde_json::{Value, json};
 
-use super::{Check, Tag};
 use super::http::Response;
 use super::store::{Asset, Release};
+use super::{Check, Tag};
 
 /// The account that owns all releases here.
 const LOGIN: &str = "github-actions[bot]";

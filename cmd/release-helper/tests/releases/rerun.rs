@@ -78,8 +78,10 @@ fn two_drafts_at_once_make_one_release() {
         let server = place.server(Plan::default());
         let clients: Vec<_> = (0..4).map(|_| place.client(&server)).collect();
         let ids: Vec<u64> = std::thread::scope(|scope| {
-            let work: Vec<_> =
-                clients.iter().map(|client| scope.spawn(|| releases::draft(client, TAG, &releases::Notes::default()).unwrap().id)).collect();
+            let work: Vec<_> = clients
+                .iter()
+                .map(|client| scope.spawn(|| releases::draft(client, TAG, &releases::Notes::default()).unwrap().id))
+                .collect();
             work.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
         assert!(ids.iter().all(|id| *id == ids[0]), "round {round}: {ids:?}");

@@ -89,7 +89,11 @@ fn a_kill_at_any_moment_loses_no_acknowledged_write() {
         assert!(acknowledged.len() >= round as usize);
         let again = Process::start(&kept);
         let client = Client::new(&again.url, REPOSITORY, Some(&token())).unwrap();
-        assert_eq!(releases::draft(&client, TAG, &releases::Notes::default()).unwrap().id, id, "the same draft as before the kill");
+        assert_eq!(
+            releases::draft(&client, TAG, &releases::Notes::default()).unwrap().id,
+            id,
+            "the same draft as before the kill"
+        );
         let assets = client.assets(id).unwrap();
         for name in acknowledged {
             let asset = assets.iter().find(|asset| asset.name == name);

@@ -94,8 +94,7 @@ impl Running<'_> {
         for step in &job.steps {
             let outcome =
                 if self.scope.holds(step.condition.as_deref())? { self.step(step)? } else { Outcome::Skipped };
-            let conclusion =
-                if step.experiment && outcome == Outcome::Failure { Outcome::Success } else { outcome };
+            let conclusion = if step.experiment && outcome == Outcome::Failure { Outcome::Success } else { outcome };
             self.scope.success &= conclusion != Outcome::Failure;
             if let Some(id) = &step.id {
                 let step = &mut self.scope.contexts["steps"][id];

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::document::Names;
 use crate::github;
-use crate::skipped::skipped;
 use crate::runner::{Event, Mishap, Outcome, REPOSITORY, Run, TOKEN};
+use crate::skipped::skipped;
 use crate::stand_ins::{Scene, Stage};
 
 pub const TAG: &str = "v1.2.3";

@@ -166,9 +166,7 @@ impl<'a> Run<'a> {
             };
             let started: Vec<_> = job.matrix().into_iter().map(start).collect();
             let end = |leg: Result<_, std::thread::ScopedJoinHandle<'_, Leg>>| {
-                leg.unwrap_or_else(|running| {
-                    running.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-                })
+                leg.unwrap_or_else(|running| running.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
             };
             started.into_iter().map(end).collect()
         });
