@@ -6,6 +6,7 @@ mod clients;
 mod command;
 mod common;
 mod conformance;
+mod finalizing;
 #[path = "../support/installed.rs"]
 mod installed;
 mod rerun;

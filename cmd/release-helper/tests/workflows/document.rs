@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::runner::REPOSITORY;
+
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -112,9 +114,10 @@ impl Workflow {
 }
 
 impl Job {
-    /// The file name of the workflow that does the job, if it is one of this repository.
+    /// The file name of the workflow that does the job, if it is one of this repository, here or at a commit.
     pub fn called(&self) -> Option<&str> {
-        self.uses.as_deref()?.strip_prefix("./.github/workflows/")
+        let (repository, file) = self.uses.as_deref()?.split_once("/.github/workflows/")?;
+        [".", REPOSITORY].contains(&repository).then_some(file.split('@').next()?)
     }
 
     /// The rows of the matrix; a job without one has a single, empty row.

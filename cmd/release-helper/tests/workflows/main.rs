@@ -3,6 +3,7 @@
 //! `document` reads them, `github` asks GitHub's own packages, `runner` and `leg` execute their jobs, and `stand_ins` is the
 //! complete list of what is not GitHub's own in such a run.
 
+mod adoption;
 mod command_lines;
 mod document;
 mod github;
@@ -12,6 +13,7 @@ mod leg;
 mod linters;
 mod refusals;
 mod release_runs;
+mod reverify_runs;
 mod runner;
 #[path = "../support/skipped.rs"]
 mod skipped;

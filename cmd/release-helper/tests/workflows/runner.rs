@@ -221,6 +221,7 @@ impl<'a> Run<'a> {
                 "token": TOKEN,
             },
             "inputs": self.inputs,
+            "secrets": { "GITHUB_TOKEN": TOKEN },
             "vars": self.variables,
             "matrix": row,
             "needs": self.needs(job),

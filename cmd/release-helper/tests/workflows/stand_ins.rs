@@ -8,7 +8,7 @@
 //! | `cargo build --package release-helper` | the helper that cargo built for this test |
 //! | `cachix/install-nix-action`, `nix` | `nix` in this directory's list of programs: cargo builds instead |
 //! | `actions/attest`, `gh attestation verify` | a file with digests and identity, and a program that compares them |
-//! | `gh api`, `gh issue`, `gh pr` | curl, and files |
+//! | `gh api`, `gh release view`, `gh issue`, `gh pr` | curl, the helper, and files |
 //! | `docker run IMAGE` | the artifact on this machine, under qemu where it is for another |
 //! | `codesign --verify` | the helper's own verification |
 //! | the protocol suite | left out: it has a run of its own |
@@ -20,15 +20,19 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use release_helper::{server, source};
+use serde_json::Value;
 
 use crate::document::{Names, root};
 use crate::runner::{REPOSITORY, TOKEN};
 
 /// Programs that are always on the PATH of a job.
-const PROGRAMS: [(&str, &str); 4] = [
+const PROGRAMS: [(&str, &str); 5] = [
+    // Nobody waits here.
+    ("sleep", ""),
     (
         "cargo",
         r#"real=$(PATH=${PATH#*:} command -v cargo)
+[[ $1 != release-helper ]] || exec "$STAGE/helper/release-helper" "${@:2}"
 [[ "$*" == "build --locked --package release-helper" ]] || exec "$real" "$@"
 mkdir -p target/debug
 # A small file to hand on; the helper itself has a hundred megabytes of symbols.
@@ -64,6 +68,8 @@ chmod +x target/debug/release-helper"#,
     [[ ${answer##*$'\n'} == 200 ]] || { echo "gh: (HTTP ${answer##*$'\n'})" >&2; exit 1; }
     sed -n 's/.*"tag_name": *"\([^"]*\)".*/\1/p' <<<"$answer" | head -1
     ;;
+  # The number of a draft.
+  'release view') GITHUB_TOKEN=$GH_TOKEN "$STAGE/helper/release-helper" draft "$3" ;;
   'issue list') echo '[]' ;;
   'issue create' | 'pr create') printf '%s\n' "$*" >>"$STAGE/$1s" ;;
   *) echo "gh: no $1 $2 here" >&2; exit 2 ;;
@@ -140,18 +146,21 @@ pub struct Scene<'a> {
     pub stamped: Option<&'a str>,
     /// How the required check of the branch ended.
     pub checked: &'a str,
+    /// Whether published releases are immutable.
+    pub immutable: bool,
 }
 
 impl Default for Scene<'_> {
     fn default() -> Self {
-        Self { tags: &[], stray_tags: &[], stamped: None, checked: "success" }
+        Self { tags: &[], stray_tags: &[], stamped: None, checked: "success", immutable: false }
     }
 }
 
 /// The stage of a run: a repository, a release server, and the stand-ins.
 pub struct Stage {
     place: tempfile::TempDir,
-    pub server: server::Running,
+    tags: Vec<server::Tag>,
+    server: Option<server::Running>,
 }
 
 impl Stage {
@@ -194,15 +203,30 @@ impl Stage {
         program(&place.path().join("nix"), "nix", NIX);
         fs::create_dir(place.path().join("helper")).expect("a writable place");
         symlink(env!("CARGO_BIN_EXE_release-helper"), place.path().join("helper/release-helper")).expect("a link");
-        let check = server::Check { commit, name: "all-green".into(), conclusion: Some(scene.checked.into()) };
+        let checks = vec![server::Check { commit, name: "all-green".into(), conclusion: Some(scene.checked.into()) }];
+        let mut stage = Self { place, tags, server: None };
+        stage.serve(checks, scene.immutable, server::Plan::default());
+        stage
+    }
+
+    fn serve(&mut self, checks: Vec<server::Check>, immutable: bool, faults: server::Plan) {
+        // The one that serves the folder now has to leave it first.
+        self.server = None;
         let server = server::start(server::Options {
             repository: REPOSITORY.to_owned(),
             token: Some(TOKEN.to_owned()),
-            tags,
-            checks: vec![check],
-            ..server::Options::new(&place.path().join("releases"))
+            tags: self.tags.clone(),
+            checks,
+            immutable,
+            faults,
+            ..server::Options::new(&self.place.path().join("releases"))
         });
-        Self { server: server.expect("a release server"), place }
+        self.server = Some(server.expect("a release server"));
+    }
+
+    /// The release server.
+    pub fn server(&self) -> &server::Running {
+        self.server.as_ref().expect("it serves as long as there is a stage")
     }
 
     /// The commit that a branch or tag of the repository means.
@@ -220,9 +244,30 @@ impl Stage {
         fs::read_to_string(self.place.path().join(name)).unwrap_or_default()
     }
 
-    /// Has GitHub's API refuse whoever brings no token.
-    pub fn limit_the_api(&self) {
+    /// Puts other bytes in the place of an asset of the newest release, as whoever has write access can.
+    pub fn forge(&self, name: &str, bytes: &[u8]) {
+        let api = format!("{}/repos/{REPOSITORY}/releases", self.server().url());
+        let bearer = format!("Bearer {TOKEN}");
+        let answer = ureq::get(&api).header("Authorization", &bearer).call().expect("an answer");
+        let releases: Value = serde_json::from_reader(answer.into_body().as_reader()).expect("JSON");
+        let assets = releases[0]["assets"].as_array().expect("a release");
+        let asset = assets.iter().find(|asset| asset["name"] == name).expect("the asset");
+        let url = asset["url"].as_str().expect("an address");
+        ureq::delete(url).header("Authorization", &bearer).call().expect("it is deleted");
+        let url = releases[0]["upload_url"].as_str().expect("an address");
+        let url = url.replace("{?name,label}", &format!("?name={name}"));
+        let upload = ureq::post(&url).header("Authorization", &bearer);
+        upload.header("Content-Type", "application/octet-stream").send(bytes).expect("it is uploaded");
+    }
+
+    /// Has GitHub's API refuse everybody for longer than a job waits, but for the question which release is the latest.
+    pub fn limit_the_api(&mut self) {
         fs::write(self.place.path().join("api-limited"), "").expect("a writable place");
+        let limited =
+            |operation| server::Fault::new(operation, server::Kind::PrimaryLimit).times(u64::MAX / 2).seconds(4000);
+        use server::Operation as O;
+        let faults = [O::GetReleaseByTag, O::ListReleases, O::GetRelease, O::GetRef].map(limited).to_vec();
+        self.serve(Vec::new(), false, server::Plan { faults, random: None });
     }
 
     /// The directories of programs for every step; Rust's, and the system's.
@@ -240,8 +285,8 @@ impl Stage {
         vec![
             or("RUSTUP_HOME", ".rustup"),
             or("CARGO_HOME", ".cargo"),
-            ("GITHUB_API_URL".to_owned(), self.server.url().to_owned()),
-            ("GITHUB_SERVER_URL".to_owned(), self.server.url().to_owned()),
+            ("GITHUB_API_URL".to_owned(), self.server().url().to_owned()),
+            ("GITHUB_SERVER_URL".to_owned(), self.server().url().to_owned()),
             ("STAGE".to_owned(), self.place.path().to_string_lossy().into_owned()),
         ]
     }
