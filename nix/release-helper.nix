@@ -15,6 +15,7 @@ let
   };
   helper = common // {
     src = source.helper;
+    CARGO_PROFILE = "helper";
     cargoLockContents = source.helperLock;
     doCheck = false;
   };

@@ -153,10 +153,10 @@ impl Start {
         let root = test_roots.chain(roots).find(|root| root.join(loader.trim_start_matches('/')).exists());
         let emulator = (machine != std::env::consts::ARCH).then(|| format!("qemu-{machine}"));
         if let Some(emulator) = emulator.as_deref().filter(|emulator| !on_path(emulator)) {
-            return Err(emulator.to_owned());
+            return Err(format!("{emulator} (install qemu-user)"));
         }
         if root.is_none() && platform.interpreter.is_some() {
-            return Err(loader.to_owned());
+            return Err(no_loader(platform, loader));
         }
         Ok(Self { emulator, root })
     }
@@ -168,7 +168,7 @@ impl Start {
             return Ok(vec!["/usr/lib/libz.1.dylib".to_owned(), "/usr/lib/libc++.1.dylib".to_owned()]);
         }
         let loader = platform.interpreter.as_deref().or(platform.loader.as_deref()).unwrap_or_default();
-        let root = self.root.as_deref().ok_or_else(|| loader.to_owned())?;
+        let root = self.root.as_deref().ok_or_else(|| no_loader(platform, loader))?;
         let machine = platform.machine();
         let mut directories = vec![format!("lib/{machine}-linux-gnu"), format!("usr/lib/{machine}-linux-gnu")];
         if platform.libc == Libc::Musl {
@@ -213,7 +213,43 @@ impl Start {
     }
 }
 
+/// The loader that is missing here, and what brings it.
+fn no_loader(platform: &Platform, loader: &str) -> String {
+    let (machine, here) = (platform.machine(), std::env::consts::ARCH);
+    match (machine, platform.libc) {
+        (_, Libc::Musl) if machine == here => format!("{loader} (install musl)"),
+        ("aarch64", _) if machine != here => format!("{loader} (run cmd/tsuku-dltest/tests/fetch-libraries)"),
+        ("x86_64", Libc::Glibc) if machine != here => format!("{loader} (install libc6-amd64-cross)"),
+        _ => loader.to_owned(),
+    }
+}
+
 fn on_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::Contract;
+
+    #[test]
+    fn a_missing_loader_is_named_with_what_brings_it() {
+        let contract = Contract::embedded().unwrap();
+        let says = |name: &str| no_loader(contract.platform(name).unwrap(), "LOADER");
+        let arm64 = "LOADER (run cmd/tsuku-dltest/tests/fetch-libraries)";
+        match std::env::consts::ARCH {
+            "x86_64" => {
+                assert_eq!(says("linux-amd64-musl"), "LOADER (install musl)");
+                assert_eq!([says("linux-arm64"), says("linux-arm64-musl")], [arm64, arm64]);
+                // A machine whose own glibc is missing is one of another kind.
+                assert_eq!(says("linux-amd64"), "LOADER");
+            }
+            _ => {
+                assert_eq!(says("linux-arm64-musl"), "LOADER (install musl)");
+                assert_eq!(says("linux-amd64"), "LOADER (install libc6-amd64-cross)");
+            }
+        }
+    }
 }

@@ -16,12 +16,11 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
 }
 
 /// The content of the file at `path`, which others may have put there: it must be a regular file of at most `limit`
-/// bytes. Opened so that a pipe or a device can't keep us waiting.
+/// bytes.
 pub fn read_regular(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let read = || -> std::io::Result<Option<Vec<u8>>> {
-        let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-        let file = fs::File::options().read(true).custom_flags(nonblocking).open(path)?;
-        if !file.metadata()?.is_file() {
+        let (file, metadata) = open(path)?;
+        if !metadata.is_file() {
             return Ok(None);
         }
         let mut bytes = Vec::new();
@@ -31,6 +30,14 @@ pub fn read_regular(path: &Path, limit: u64) -> Result<Vec<u8>> {
     };
     let bytes = read().with_context(|| format!("cannot read {}", path.display()))?;
     bytes.with_context(|| format!("{} is no regular file of at most {limit} bytes", path.display()))
+}
+
+/// Opens what is at `path` for reading, so that a pipe or a device can't keep us waiting.
+pub fn open(path: &Path) -> std::io::Result<(fs::File, fs::Metadata)> {
+    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let file = fs::File::options().read(true).custom_flags(nonblocking).open(path)?;
+    let metadata = file.metadata()?;
+    Ok((file, metadata))
 }
 
 /// Writes `content` to `path` through a temporary file in the same directory and a rename, so that `path` is
@@ -56,13 +63,7 @@ fn whole<'a>(path: &'a Path, content: &'a [u8]) -> impl FnOnce(&mut fs::File) ->
 
 fn write_with_mode<T>(path: &Path, mode: u32, fill: impl FnOnce(&mut fs::File) -> Result<T>) -> Result<T> {
     let what = || format!("cannot write {}", path.display());
-    if let Ok(metadata) = fs::symlink_metadata(path)
-        && !metadata.is_file()
-    {
-        let kind = if metadata.is_symlink() { "a symbolic link" } else { "no regular file" };
-        return Err(anyhow::anyhow!("{} is {kind}, and is left as it is", path.display()))
-            .hint("name the file itself, or one that is not there yet");
-    }
+    ensure_replaceable(path)?;
     let (mut file, _leftover) = temporary_beside(path).with_context(what).hint(advice(path))?;
     let value = fill(file.as_file_mut())?;
     let finish = || -> std::io::Result<()> {
@@ -73,6 +74,18 @@ fn write_with_mode<T>(path: &Path, mode: u32, fill: impl FnOnce(&mut fs::File) -
     };
     finish().with_context(what).hint(advice(path))?;
     Ok(value)
+}
+
+/// Fails if something other than a regular file is at `path`, which a rename would replace.
+pub fn ensure_replaceable(path: &Path) -> Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if !metadata.is_file() => {
+            let kind = if metadata.is_symlink() { "a symbolic link" } else { "no regular file" };
+            Err(anyhow::anyhow!("{} is {kind}, and is left as it is", path.display()))
+                .hint("name the file itself, or one that is not there yet")
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A new file with a temporary name in the directory of `path`, to be filled and persisted there. It is removed when it

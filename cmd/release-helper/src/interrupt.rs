@@ -2,19 +2,22 @@
 //! half-written files are removed.
 
 use std::collections::BTreeSet;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::error::Hint;
+use crate::place;
 
 static UNDO: Mutex<Undo> = Mutex::new(Undo { children: BTreeSet::new(), leftovers: BTreeSet::new() });
 
 struct Undo {
-    children: BTreeSet<i32>,
+    children: BTreeSet<Running>,
     leftovers: BTreeSet<PathBuf>,
 }
 
@@ -27,10 +30,7 @@ pub fn clean_up_on_interrupt() -> Result<()> {
     let handler = || {
         // The lock is kept: nothing new can start.
         let undo = undo();
-        for pid in undo.children.iter().filter_map(|&pid| Pid::from_raw(pid)) {
-            // One that has ended already needs no signal.
-            let _ = kill_process(pid, Signal::TERM);
-        }
+        undo.children.iter().for_each(|child| child.signal(Signal::TERM));
         for path in &undo.leftovers {
             // What cannot be removed now has a name that nobody reads.
             let _ = std::fs::remove_file(path).or_else(|_| std::fs::remove_dir_all(path));
@@ -50,10 +50,33 @@ impl Drop for Leftover {
     }
 }
 
-/// Remembers a child to be stopped, until it is dropped.
-pub struct Running(i32);
+/// A child that is stopped on an interrupt.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Running {
+    pid: i32,
+    /// Whether it leads a process group, to be stopped with all that it started.
+    leads: bool,
+}
 
-impl Drop for Running {
+impl Running {
+    fn signal(self, signal: Signal) {
+        let Some(pid) = Pid::from_raw(self.pid) else { return };
+        // One that has ended already needs no signal.
+        let _ = if self.leads { kill_process_group(pid, signal) } else { kill_process(pid, signal) };
+    }
+}
+
+/// Remembers a child to be stopped, until it is dropped.
+pub struct Watched(Running);
+
+impl Watched {
+    /// Stops it now.
+    pub fn stop(&self) {
+        self.0.signal(Signal::KILL);
+    }
+}
+
+impl Drop for Watched {
     fn drop(&mut self) {
         undo().children.remove(&self.0);
     }
@@ -71,13 +94,13 @@ pub fn leftover<T, E>(
     Ok((created, Leftover(path)))
 }
 
-/// Starts a child that is stopped on an interrupt, however early.
-pub fn child(start: impl FnOnce() -> Result<Child>) -> Result<(Child, Running)> {
+/// Starts a child that is stopped on an interrupt, however early; with all that it started if it `leads` a process group.
+pub fn child(leads: bool, start: impl FnOnce() -> Result<Child>) -> Result<(Child, Watched)> {
     let mut undo = undo();
     let child = start()?;
-    let pid = child.id().cast_signed();
-    undo.children.insert(pid);
-    Ok((child, Running(pid)))
+    let running = Running { pid: child.id().cast_signed(), leads };
+    undo.children.insert(running);
+    Ok((child, Watched(running)))
 }
 
 /// A directory for work in progress, removed when it is dropped and when the user interrupts us.
@@ -87,10 +110,12 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// A new directory in the system's place for temporary files.
+    /// A new directory that nobody but this user can enter or replace ([`place::find`]).
     pub fn new() -> Result<Self> {
-        let parent = std::env::temp_dir();
-        let create = || tempfile::Builder::new().prefix(".release-helper-").tempdir_in(&parent);
+        let parent = place::find()?;
+        let mut builder = tempfile::Builder::new();
+        let create =
+            || builder.prefix(".release-helper-").permissions(Permissions::from_mode(0o700)).tempdir_in(&parent);
         let (directory, leftover) = leftover(create, |directory| directory.path())
             .with_context(|| format!("cannot create a directory in {}", parent.display()))
             .hint(format!("check that {} is writable and has free space, or set TMPDIR", parent.display()))?;

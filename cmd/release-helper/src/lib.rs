@@ -1,10 +1,13 @@
 //! The parts of `release-helper`, one room per concern. Data flows one way:
 //! contract → artifact → inspected → signed → digest → asset → published → verified.
 
+#![forbid(unsafe_code)]
+
 pub mod artifact;
 pub mod build;
 pub mod codesign;
 pub mod commands;
+pub mod confine;
 pub mod contract;
 pub mod date;
 pub mod digest;
@@ -14,6 +17,7 @@ pub mod files;
 pub mod foreign;
 pub mod interrupt;
 pub mod output;
+mod place;
 pub mod preflight;
 pub mod process;
 pub mod record;

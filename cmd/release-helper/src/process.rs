@@ -1,18 +1,59 @@
-//! Other programs: called, their failure told, and stopped when we are.
+//! Other programs: called, their failure told, and stopped when we are or when they take too long.
 
-use std::ffi::OsStr;
-use std::path::Path;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
+use crate::confine::Walls;
 use crate::error::Hint;
 use crate::interrupt;
+
+/// What every child is told of our environment: who the user is, and where things lie. Nothing else is passed on, so
+/// no token is, and no setting of git, cargo or rustc.
+const PASSED_ON: [&str; 12] = [
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "LOGNAME",
+    "TERM",
+    "TMPDIR",
+    "TZ",
+    "USER",
+    "XDG_CACHE_HOME",
+    "XDG_CONFIG_HOME",
+    "XDG_RUNTIME_DIR",
+];
+
+/// What a child that uses the network is told as well: certificates and proxies. A proxy's address may hold a password.
+const FOR_THE_NETWORK: [&str; 14] = [
+    "ALL_PROXY",
+    "CURL_CA_BUNDLE",
+    "DOCKER_CONFIG",
+    "DOCKER_HOST",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "NIX_SSL_CERT_FILE",
+    "NO_PROXY",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
+    "all_proxy",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+];
 
 /// A call of another program.
 pub struct Call {
     command: Command,
     hint: Option<String>,
+    walls: Option<Walls>,
+    limit: Option<Duration>,
 }
 
 /// What a program that was called did.
@@ -26,10 +67,21 @@ pub struct Outcome {
 }
 
 impl Call {
-    /// Prepares a call of `command`, without standard input.
+    /// Prepares a call of `command`, without standard input. Of our environment it gets what is in [`PASSED_ON`] and
+    /// `PATH`; what was set on `command` itself stays.
     pub fn new(mut command: Command) -> Self {
+        let own: Vec<(OsString, Option<OsString>)> =
+            command.get_envs().map(|(name, value)| (name.to_owned(), value.map(OsStr::to_owned))).collect();
+        command.env_clear().env("PATH", search_path());
+        command.envs(PASSED_ON.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+        for (name, value) in own {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
         command.stdin(Stdio::null());
-        Self { command, hint: None }
+        Self { command, hint: None, walls: None, limit: None }
     }
 
     /// Adds an argument.
@@ -50,6 +102,30 @@ impl Call {
         self
     }
 
+    /// Tells the program about proxies and certificates.
+    pub fn with_network(mut self) -> Self {
+        self.command.envs(FOR_THE_NETWORK.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+        self
+    }
+
+    /// Gives the program `file` as standard input.
+    pub fn input(mut self, file: std::fs::File) -> Self {
+        self.command.stdin(file);
+        self
+    }
+
+    /// Leaves the program, and all that it starts, nothing but what is inside `walls`.
+    pub fn inside(mut self, walls: Walls) -> Self {
+        self.walls = Some(walls);
+        self
+    }
+
+    /// Stops the program, and all that it started, after so long.
+    pub fn limit(mut self, limit: Duration) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+
     /// Says what to do when the program is missing or fails.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -60,13 +136,38 @@ impl Call {
     pub fn outcome(mut self) -> Result<Outcome> {
         let name = self.name();
         self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let (child, _running) = interrupt::child(|| {
-            let child = self.command.spawn().with_context(|| format!("cannot run {name}"));
-            child.hint(self.hint.unwrap_or_else(|| format!("install {name}, or add it to PATH")))
+        if self.limit.is_some() {
+            // To be stopped with all that it started, it leads a group of its own.
+            self.command.process_group(0);
+        }
+        let Self { mut command, hint, walls, limit } = self;
+        let (child, running) = interrupt::child(limit.is_some(), || {
+            let child = match walls {
+                Some(walls) => walls.spawn(command),
+                None => command.spawn().map_err(Into::into),
+            };
+            child
+                .with_context(|| format!("cannot run {name}"))
+                .hint(hint.unwrap_or_else(|| format!("install {name}, or add it to PATH")))
         })?;
-        let output = child.wait_with_output();
-        let output = output.with_context(|| format!("cannot read what {name} says"))?;
-        Ok(Outcome { status: output.status, stdout: output.stdout, stderr: output.stderr })
+        let what = || format!("cannot read what {name} says");
+        let Some(limit) = limit else {
+            let output = child.wait_with_output().with_context(what)?;
+            return Ok(Outcome { status: output.status, stdout: output.stdout, stderr: output.stderr });
+        };
+        let (sender, receiver) = mpsc::channel();
+        std::thread::spawn(move || sender.send(child.wait_with_output()));
+        match receiver.recv_timeout(limit) {
+            Ok(output) => {
+                let output = output.with_context(what)?;
+                Ok(Outcome { status: output.status, stdout: output.stdout, stderr: output.stderr })
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                running.stop();
+                Err(anyhow!("{name} was stopped: it took longer than {} s", limit.as_secs()))
+            }
+            Err(RecvTimeoutError::Disconnected) => bail!("{}", what()),
+        }
     }
 
     /// Runs the program and returns its stdout; anything but success is an error that ends with its stderr.
@@ -90,4 +191,17 @@ impl Call {
         let program = Path::new(self.command.get_program());
         program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned()
     }
+}
+
+/// The directories that programs are looked for in: those of `PATH` that do not depend on where we are.
+pub fn search_path() -> OsString {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let absolute = std::env::split_paths(&path).filter(|directory| directory.is_absolute());
+    std::env::join_paths(absolute).unwrap_or_default()
+}
+
+/// Where `program` is, if it is on the [`search_path`].
+pub fn find(program: &str) -> Option<PathBuf> {
+    let candidates = std::env::split_paths(&search_path()).map(|directory| directory.join(program)).collect::<Vec<_>>();
+    candidates.into_iter().find(|candidate| candidate.is_file())
 }

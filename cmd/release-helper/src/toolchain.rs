@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use serde::Deserialize;
 
 use crate::contract::Platform;
 use crate::error::{Hint, hinted};
 use crate::output;
-use crate::process::Call;
+use crate::process::{self, Call};
 
 /// Declares the toolchain, at the top of the source tree.
 pub const FILE: &str = "rust-toolchain.toml";
@@ -19,6 +20,7 @@ pub struct Toolchain {
     pub version: String,
     /// The target triple of the machine it runs on.
     pub host: String,
+    cargo: PathBuf,
     sysroot: PathBuf,
 }
 
@@ -31,38 +33,47 @@ pub struct Identity {
 }
 
 impl Toolchain {
-    /// The toolchain that the source tree at `root` asks for.
+    /// The toolchain that the source tree at `root` asks for. Of the tree only the version is taken; nothing is started
+    /// in it, where rustup would look for more.
     pub fn of_tree(root: &Path) -> Result<Self> {
         let channel = channel(root)?;
-        let rustc = |flag: &[&str]| -> Result<String> {
-            let mut command = Command::new("rustc");
-            // Set by rustup's cargo for its children; here the tree decides.
-            command.env_remove("RUSTUP_TOOLCHAIN").current_dir(root).args(flag);
-            let text = Call::new(command)
-                .hint(format!("install Rust {channel}: rustup toolchain install {channel}"))
-                .read()?;
-            Ok(String::from_utf8_lossy(&text).trim().to_owned())
+        let install = format!("install Rust {channel}: rustup toolchain install {channel}");
+        let rustc = |flags: &[&str]| -> Result<String> {
+            let told = rustup("rustc").env("RUSTUP_TOOLCHAIN", &channel).args(flags).hint(&install).read()?;
+            Ok(String::from_utf8_lossy(&told).trim().to_owned())
         };
-        let verbose = rustc(&["--version", "--verbose"])?;
+        let sysroot = PathBuf::from(rustc(&["--print", "sysroot"])?);
+        ensure!(sysroot.is_absolute(), "rustc says that it lies in {}", sysroot.display());
+        let mut toolchain = Self { version: channel, host: String::new(), cargo: PathBuf::new(), sysroot };
+        // From here on rustup has no say.
+        let verbose = toolchain.verbose_version().hint(install)?;
         let field = |name: &str| {
             let line = verbose.lines().find_map(|line| line.strip_prefix(name));
             line.map(str::to_owned).with_context(|| format!("rustc does not tell its {name:?}"))
         };
-        let version = field("release: ")?;
-        if version != channel {
+        let (version, channel) = (field("release: ")?, &toolchain.version);
+        if version != *channel {
             return Err(hinted(
                 format_args!("rustc is {version}, but {FILE} asks for {channel}"),
                 format!("rustup toolchain install {channel}, or use `nix develop`"),
             ));
         }
-        Ok(Self { version, host: field("host: ")?, sysroot: PathBuf::from(rustc(&["--print", "sysroot"])?) })
+        toolchain.host = field("host: ")?;
+        // A Nix toolchain may keep cargo elsewhere.
+        let own = toolchain.sysroot.join("bin/cargo");
+        toolchain.cargo =
+            if own.is_file() { own } else { process::find("cargo").context("there is no cargo on PATH")? };
+        Ok(toolchain)
+    }
+
+    /// Where it lies.
+    pub fn sysroot(&self) -> &Path {
+        &self.sysroot
     }
 
     /// Its `cargo`.
-    pub fn cargo(&self) -> PathBuf {
-        // A Nix toolchain may keep cargo elsewhere.
-        let own = self.sysroot.join("bin/cargo");
-        if own.is_file() { own } else { PathBuf::from("cargo") }
+    pub fn cargo(&self) -> &Path {
+        &self.cargo
     }
 
     /// Its `rustc`.
@@ -78,16 +89,15 @@ impl Toolchain {
     /// What it is, in facts that are the same on every host: the compiler's and the linker's own words about the sources
     /// they are made of. (Their binaries differ from host to host.)
     pub fn identity(&self) -> Result<Identity> {
-        let ask = |program: PathBuf, arguments: &[&str]| -> Result<String> {
-            let mut command = Command::new(program);
-            command.args(arguments);
-            Ok(String::from_utf8_lossy(&Call::new(command).read()?).trim().to_owned())
-        };
-        let verbose = ask(self.rustc(), &["--version", "--verbose"])?;
+        let verbose = self.verbose_version()?;
         let lines = verbose.lines().filter(|line| !line.starts_with("host: ") && !line.starts_with("binary: "));
-        let linker = ask(self.linker(), &["-flavor", "gnu", "--version"])?;
+        let linker = ask(&self.linker(), &["-flavor", "gnu", "--version"])?;
         let linker = linker.split(" (compatible").next().unwrap_or_default().to_owned();
         Ok(Identity { rustc: lines.map(str::to_owned).collect(), linker })
+    }
+
+    fn verbose_version(&self) -> Result<String> {
+        ask(&self.rustc(), &["--version", "--verbose"])
     }
 
     /// The SHA-256 over the compiled `core` and `compiler_builtins` of `target`: what becomes part of the artifact.
@@ -117,9 +127,9 @@ impl Toolchain {
             return Ok(());
         }
         output::step(format_args!("fetching rust-std for {}", missing.join(", ")));
-        let mut command = Command::new("rustup");
-        command.args(["target", "add", "--toolchain", &self.version]).args(&missing);
-        Call::new(command)
+        rustup("rustup")
+            .args(["target", "add", "--toolchain", &self.version])
+            .args(&missing)
             .hint(format!(
                 "this toolchain lacks the standard library of {0}; run `rustup target add --toolchain {1} {0}`, \
                  leave those platforms out, or build with --backend nix",
@@ -131,15 +141,64 @@ impl Toolchain {
     }
 }
 
-/// The version in the tree's `rust-toolchain.toml`.
+/// What a program of the toolchain says.
+fn ask(program: &Path, arguments: &[&str]) -> Result<String> {
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir("/");
+    Ok(String::from_utf8_lossy(&Call::new(command).read()?).trim().to_owned())
+}
+
+/// A call of rustup, or of a program that may be a proxy of it. It starts in `/`: rustup looks for toolchain files in
+/// all directories above the one it starts in.
+fn rustup(program: &str) -> Call {
+    /// Where the user keeps rustup's files, and gets them from.
+    const SETTINGS: [&str; 5] =
+        ["CARGO_HOME", "RUSTUP_AUTO_INSTALL", "RUSTUP_DIST_SERVER", "RUSTUP_HOME", "RUSTUP_UPDATE_ROOT"];
+    let mut command = Command::new(program);
+    command.current_dir("/").envs(SETTINGS.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+    Call::new(command).with_network()
+}
+
+/// The version in the tree's `rust-toolchain.toml`: three numbers and nothing that names another place.
 fn channel(root: &Path) -> Result<String> {
+    let rival = root.join("rust-toolchain");
+    if rival.symlink_metadata().is_ok() {
+        return Err(hinted(
+            format_args!("there is a file {}: rustup would take the toolchain it names", rival.display()),
+            format!("a source that is honest names its toolchain in {FILE} alone: do not build it"),
+        ));
+    }
     let path = root.join(FILE);
-    let text = String::from_utf8_lossy(&crate::files::read(&path)?).into_owned();
-    let document: toml_edit::DocumentMut = text.parse().with_context(|| format!("{} is not TOML", path.display()))?;
-    let channel =
-        document.get("toolchain").and_then(|toolchain| toolchain.get("channel")).and_then(|channel| channel.as_str());
-    channel
-        .map(str::to_owned)
-        .with_context(|| format!("{} names no channel", path.display()))
-        .hint("restore the file with git")
+    let text =
+        String::from_utf8(crate::files::read(&path)?).with_context(|| format!("{} is not text", path.display()))?;
+    let document: Document =
+        toml_edit::de::from_str(&text).with_context(|| format!("cannot use {}", path.display())).hint(CHANNEL)?;
+    let channel = document.toolchain.channel;
+    let numbers: Vec<&str> = channel.split('.').collect();
+    let is_number = |text: &&str| (1..=4).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    if numbers.len() != 3 || !numbers.iter().all(is_number) {
+        return Err(hinted(format_args!("{} asks for the channel {channel:?}", path.display()), CHANNEL));
+    }
+    Ok(channel)
+}
+
+const CHANNEL: &str = "it names one exact version of Rust, such as channel = \"1.95.0\", and no place to take it from";
+
+/// `rust-toolchain.toml`, as far as it may go: `path` would name a toolchain of the tree's own.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    toolchain: Wanted,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    channel: String,
+    #[serde(rename = "profile")]
+    _profile: Option<String>,
+    #[serde(rename = "components")]
+    _components: Option<Vec<String>>,
+    #[serde(rename = "targets")]
+    _targets: Option<Vec<String>>,
 }

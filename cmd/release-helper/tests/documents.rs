@@ -83,10 +83,14 @@ fn the_readme_has_a_line_for_each_dependency_and_no_other() {
     let root = source::root(None).unwrap();
     let manifest = std::fs::read_to_string(root.join("cmd/release-helper/Cargo.toml")).unwrap();
     let manifest: toml_edit::DocumentMut = manifest.parse().unwrap();
-    let names = |table: &str| -> BTreeSet<String> {
-        manifest[table].as_table().unwrap().iter().map(|(name, _)| name.to_owned()).collect()
-    };
-    let declared: BTreeSet<String> = names("dependencies").union(&names("dev-dependencies")).cloned().collect();
+    let tables = manifest["target"].as_table_like().into_iter().flat_map(|targets| targets.iter());
+    let tables = tables.map(|(_, target)| target).chain([manifest.as_item()]);
+    let declared: BTreeSet<String> = tables
+        .flat_map(|table| ["dependencies", "dev-dependencies"].map(|name| table.get(name)))
+        .flatten()
+        .flat_map(|table| table.as_table_like().unwrap().iter())
+        .map(|(name, _)| name.to_owned())
+        .collect();
     let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
     let section = readme.split("## Dependencies").nth(1).unwrap().split("## Limits").next().unwrap();
     let rows = section.lines().filter_map(|line| line.strip_prefix("| ")).skip(2);

@@ -118,8 +118,8 @@ fn two_leaks_at_once_are_both_named() {
 
 #[test]
 fn chance_is_told_from_the_clock() {
-    let address = "leak(std::fs::read_to_string(\"/proc/sys/kernel/random/uuid\").unwrap().trim());";
-    assert_eq!(culprits(address), [""]);
+    let chance = "use std::hash::{BuildHasher, RandomState}; leak(RandomState::new().hash_one(0));";
+    assert_eq!(culprits(chance), [""]);
 }
 
 /// A build script that leaks what it can see: every variation it has an eye for must be named, or it does not reach the
@@ -135,8 +135,14 @@ fn every_visible_variation_reaches_the_build() {
         let variable = |name: &str| std::env::var(name).unwrap_or_default();
         let order: Vec<_> = std::fs::read_dir("src").unwrap().map(|entry| entry.unwrap().file_name()).collect();
         let source = std::fs::metadata("build.rs").unwrap();
+        // Started again, this script only says where its memory lies.
+        if std::env::args().count() > 1 {
+            return println!("{:p}", &source);
+        }
+        let own = std::env::current_exe().unwrap();
+        let addresses = || std::process::Command::new(&own).arg("again").output().unwrap().stdout;
         let seen = format!(
-            "{} {order:?} {:?} {} {:o} {} {} {} {} {} {}",
+            "{} {order:?} {:?} {} {:o} {} {} {} {} {} {} {}",
             ["HOME", "CARGO_HOME", "TMPDIR", "TZ", "LANG", "SOURCE_DATE_EPOCH", "VERSION", "CFLAGS", "PATH", "NUM_JOBS",
              "CARGO_MANIFEST_DIR", "OUT_DIR", "TERM"].map(variable).join(" "),
             std::thread::available_parallelism(),
@@ -147,7 +153,8 @@ fn every_visible_variation_reaches_the_build() {
             shell("uname -n"),
             shell("uname -r"),
             shell("id -u"),
-            shell("wc -l < /proc/net/dev; cat /proc/self/personality; git rev-parse --is-inside-work-tree").replace('\n', " "),
+            addresses() == addresses(),
+            std::path::Path::new("../../.git").exists(),
         );
         leak(seen.replace('\n', " "));
     "#;
@@ -164,8 +171,8 @@ fn every_visible_variation_reaches_the_build() {
         .flat_map(|culprit| culprit["variations"].as_array().unwrap())
         .map(|name| name.as_str().unwrap())
         .collect();
-    // One platform is one run of cargo, and a linker's flags are no variable.
-    let invisible = ["one-by-one", "build-path-length"];
+    // One platform is one run of cargo, a linker's flags are no variable, and inside its walls no build sees a network.
+    let invisible = ["one-by-one", "build-path-length", "network"];
     for tried in outcome["variations"].as_array().unwrap() {
         let name = tried["name"].as_str().unwrap();
         if let Some(obstacle) = tried.get("obstacle") {

@@ -49,7 +49,8 @@ struct Library {
     /// In a child that was killed and did not end.
     lost: bool,
     state: State,
-    /// Monotonic nanoseconds.
+    /// Monotonic nanoseconds: before its process was started, and when it has to be done.
+    began: u64,
     deadline: u64,
 }
 
@@ -87,7 +88,8 @@ pub(crate) fn run(options: Options, arguments: Arguments) -> i32 {
         Err(error) => return failure(sys::STDERR, "standard streams", error),
     };
     let jobs = options.jobs.unwrap_or_else(sys::processors);
-    let nothing = Library { path: c"", pid: 0, slot: 0, alone: true, lost: false, state: State::Running, deadline: 0 };
+    let nothing =
+        Library { path: c"", pid: 0, slot: 0, alone: true, lost: false, state: State::Running, began: 0, deadline: 0 };
     let mut driver = Driver {
         output: Output::new(streams.out),
         streams,
@@ -145,7 +147,7 @@ impl Driver {
             }
             self.free &= !(1 << slot);
             self.libraries[(self.started + count) % WINDOW] =
-                Library { path, pid: 0, slot, alone: true, lost: false, state: State::Suspect, deadline: 0 };
+                Library { path, pid: 0, slot, alone: true, lost: false, state: State::Suspect, began: 0, deadline: 0 };
             *next = paths.next();
             count += 1;
         }
@@ -163,6 +165,7 @@ impl Driver {
             self.slots.arm(library.slot.into());
             *work = (library.slot.into(), library.path);
         }
+        let began = sys::now();
         let (pid, state) = match sys::start(&self.slots, &work[..count], &self.streams, self.timeout) {
             Ok(pid) => (pid, State::Running),
             Err(_) if self.running > 0 => return false,
@@ -172,7 +175,7 @@ impl Driver {
         let deadline = sys::now() + u64::from(self.timeout) * MILLISECOND;
         for number in first..first + count {
             let library = &mut self.libraries[number % WINDOW];
-            *library = Library { pid, alone: count == 1, state, deadline, ..*library };
+            *library = Library { pid, alone: count == 1, state, began, deadline, ..*library };
         }
         true
     }
@@ -214,12 +217,13 @@ impl Driver {
         // Any other process is one that a library left behind and that came to us.
         let found = all.find_map(|number| {
             let library = &self.libraries[number % WINDOW];
-            (library.pid == pid).then_some((library.state, library.deadline))
+            (library.pid == pid).then_some((library.state, library.began))
         });
-        let (state, deadline) = found.unzip();
+        let (state, began) = found.unzip();
+        let time = u64::from(self.timeout) * MILLISECOND;
         match (state, ending) {
             // Its own timer was faster than this process, which may have been stopped.
-            (Some(State::Running), Ending::Signal(sys::SIGALRM)) if deadline < Some(sys::now()) => {
+            (Some(State::Running), Ending::Signal(sys::SIGALRM)) if began < sys::now().checked_sub(time) => {
                 self.settle(pid, Outcome::TimedOut, false);
             }
             (Some(State::Running), Ending::Stopped(_)) => {

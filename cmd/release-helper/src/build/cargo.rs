@@ -3,23 +3,25 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
 use super::Artifact;
+use crate::confine::Walls;
 use crate::contract::{Contract, Platform};
 use crate::error::Hint;
 use crate::process::Call;
 use crate::toolchain::Toolchain;
 use crate::{files, source};
 
-/// Prefixes of environment variables that cargo and rustc read as settings. They must not reach the bytes.
-const SETTINGS: [&str; 5] = ["CARGO", "RUST", "__CARGO", "MACOSX_DEPLOYMENT_TARGET", "SDKROOT"];
+/// No build of a few small files takes longer; one that does was made to.
+const LIMIT: Duration = Duration::from_secs(900);
 
 /// What is around a build. None of it may change a byte: `rehearse` and `vary` build under several.
 #[derive(Clone, Debug, Default)]
 pub struct Surroundings {
-    /// `HOME`, if it is to be another one.
+    /// `HOME`; an empty directory of its own by default.
     pub home: Option<PathBuf>,
     /// `CARGO_HOME`; an empty directory of its own by default.
     pub cargo_home: Option<PathBuf>,
@@ -65,15 +67,17 @@ pub fn compile(
     let target = surroundings.target.clone().unwrap_or_else(|| place.join("target"));
     let at_once = if surroundings.one_by_one { 1 } else { platforms.len().max(1) };
     for platforms in platforms.chunks(at_once) {
-        let mut command = surroundings.command(&toolchain.cargo(), place)?;
-        command.env("RUSTC", toolchain.rustc());
-        command.args(["build", "--release", "--locked", "--offline", "-p", "tsuku-dltest"]);
-        command.args(["--config", "cmd/tsuku-dltest/link.toml", "--target-dir"]).arg(&target);
-        command.args(platforms.iter().flat_map(|platform| ["--target", &platform.target]));
+        let mut call = surroundings.call(toolchain.cargo(), place, &[toolchain.sysroot(), toolchain.cargo()])?;
+        call = call.env("RUSTC", toolchain.rustc());
+        call = call.args(["build", "--release", "--locked", "--offline", "-p", "tsuku-dltest", "--manifest-path"]);
+        call = call.arg(staged(place).join("Cargo.toml"));
+        call = call.arg("--config").arg(staged(place).join("cmd/tsuku-dltest/link.toml"));
+        call = call.arg("--target-dir").arg(&target);
+        call = call.args(platforms.iter().flat_map(|platform| ["--target", &platform.target]));
         if let Some(jobs) = surroundings.jobs {
-            command.args(["--jobs", &jobs.to_string()]);
+            call = call.args(["--jobs", &jobs.to_string()]);
         }
-        Call::new(command).hint("the recipe needs nothing but this Rust toolchain, with its own linker").read()?;
+        call.limit(LIMIT).hint("the recipe needs nothing but this Rust toolchain, with its own linker").read()?;
     }
     let finish = |platform: &&Platform| {
         let linked = target.join(&platform.target).join("release").join(&contract.binary);
@@ -83,29 +87,46 @@ pub fn compile(
 }
 
 impl Surroundings {
-    /// A command that starts `program` in these surroundings, in the source staged below `place`.
-    pub fn command(&self, program: &Path, place: &Path) -> Result<Command> {
-        let program = [program.as_os_str().to_owned()];
-        let mut line = self.wrapper.iter().chain(&program);
-        let mut command = Command::new(line.next().context("a call needs a program")?);
-        command.args(line).current_dir(staged(place));
-        for (name, _) in std::env::vars_os() {
-            let name = name.to_string_lossy().into_owned();
-            if SETTINGS.iter().any(|prefix| name.starts_with(prefix)) && !name.starts_with("RUSTUP") {
-                command.env_remove(name);
-            }
-        }
+    /// A call of `program` in these surroundings, inside walls: of files it gets the system's, those at `readable`, and
+    /// what is below `place` and the directories that are named here.
+    ///
+    /// It starts in `/`. Cargo takes settings from all directories above the one it starts in, and those above `place`
+    /// may be others'.
+    pub fn call(&self, program: &Path, place: &Path, readable: &[&Path]) -> Result<Call> {
+        let default = |given: &Option<PathBuf>, name: &str| given.clone().unwrap_or_else(|| place.join(name));
         // An empty one: the settings in the user's own would be merged into the recipe.
-        command.env("CARGO_HOME", self.cargo_home.clone().unwrap_or_else(|| place.join("cargo-home")));
-        if let Some(home) = &self.home {
-            command.env("HOME", home);
+        let cargo_home = default(&self.cargo_home, "cargo-home");
+        let home = default(&self.home, "home");
+        let set = |name: &str| {
+            let value = self.environment.iter().rev().find(|(set, _)| set == name)?.1.as_ref()?;
+            Some(PathBuf::from(value))
+        };
+        let temporary = set("TMPDIR").unwrap_or_else(|| place.join("tmp"));
+        let mut walls =
+            Walls { readable: readable.iter().map(|path| path.to_path_buf()).collect(), writable: Vec::new() };
+        walls.readable.extend(set("LD_PRELOAD"));
+        walls.writable.extend([place.to_owned(), cargo_home.clone(), home.clone(), temporary.clone()]);
+        walls.writable.extend(self.target.clone());
+        walls.writable.iter().try_for_each(|directory| files::create_dir(directory))?;
+
+        let mut line = self.wrapper.clone();
+        let wrapped = !line.is_empty();
+        if wrapped {
+            // What wraps a build needs what is outside: only the build itself is put inside.
+            line.extend(walls.command_line()?);
         }
+        line.push(program.into());
+        let mut line = line.iter();
+        let mut command = Command::new(line.next().context("a call needs a program")?);
+        command.args(line).current_dir("/");
+        command.env("CARGO_HOME", cargo_home).env("HOME", home).env("TMPDIR", temporary);
         for (name, value) in &self.environment {
             match value {
                 Some(value) => command.env(name, value),
                 None => command.env_remove(name),
             };
         }
-        Ok(command)
+        let call = Call::new(command);
+        Ok(if wrapped { call } else { call.inside(walls) })
     }
 }

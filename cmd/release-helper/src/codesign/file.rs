@@ -56,8 +56,7 @@ struct Input {
 
 impl Input {
     fn open(path: &Path) -> Result<Self> {
-        let file = File::open(path)?;
-        let metadata = file.metadata()?;
+        let (file, metadata) = files::open(path)?;
         ensure!(metadata.is_file(), "not a regular file");
         Ok(Self { file, metadata })
     }
@@ -79,6 +78,7 @@ fn rewrite(
     let outcome = difference(&plan, &source)?;
     // A rename would replace a symbolic link, not what it points to.
     let output = fs::canonicalize(output).unwrap_or_else(|_| output.to_owned());
+    files::ensure_replaceable(&output)?;
     let in_place = fs::metadata(&output)
         .is_ok_and(|existing| (existing.dev(), existing.ino()) == (original.metadata.dev(), original.metadata.ino()));
     if !dry_run && (outcome != Outcome::Unchanged || !in_place) {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 
 use super::Style;
 use super::image::{Image, TOOL_LLD};
@@ -59,9 +59,17 @@ pub enum Linker {
 impl Style {
     /// The form of the signature that `image` gets; `existing` is the form of the one it has.
     pub(super) fn form_for(self, window: &Window<'_>, image: &Image, existing: Option<Form>) -> Result<Form> {
-        let default = if image.has_large_pages() { PageSize::Large } else { PageSize::Small };
         Ok(match (self, existing) {
-            (Self::Codesign(page_size), _) => Form::Codesign { page_size: page_size.unwrap_or(default) },
+            (Self::Codesign(page_size), _) => {
+                let page_size = page_size.unwrap_or_else(|| image.page_size());
+                ensure!(
+                    page_size == PageSize::Small || image.has_large_pages(),
+                    "kernels refuse pages of {} bytes on {}",
+                    page_size.bytes(),
+                    image.architecture()
+                );
+                Form::Codesign { page_size }
+            }
             (Self::Linker(Some(linker)), _) => Form::Linker(linker),
             (Self::Linker(None), Some(Form::Linker(linker))) => Form::Linker(linker),
             (Self::Linker(None), _) => Form::Linker(Linker::of(window, image)?),
@@ -96,9 +104,7 @@ impl Linker {
     /// afterwards shows in the string table, which every tool writes in a way of its own.
     fn of(window: &Window<'_>, image: &Image) -> Result<Self> {
         const FIRST_LD_PRIME: u32 = 1000 << 16;
-        let strings = image.strings.clone().unwrap_or_default();
-        let size = strings.end.min(window.size()).saturating_sub(strings.start).min(4096);
-        let strings = window.read(strings.start.min(window.size()), size as usize)?;
+        let strings = start_of_strings(window, image)?;
         Ok(match image.linker {
             _ if strings.starts_with(&[0, 0]) => Self::Cctools,
             _ if is_sorted_from_the_end(&strings) => Self::Lld,
@@ -112,16 +118,27 @@ impl Linker {
         })
     }
 
-    /// The size in memory of a `__LINKEDIT` that has `file_size` bytes in the file and had `current` in memory.
-    pub(super) fn linkedit_memory_size(self, file_size: u64, current: u64) -> u64 {
-        let pages = file_size.next_multiple_of(PageSize::Large.bytes());
-        // The linkers disagree on rounding; what is enough and not too much for one of them stays.
-        match self {
-            _ if (file_size..=pages).contains(&current) => current,
-            Self::Lld | Self::Go => file_size,
-            _ => pages,
-        }
+    /// The size in memory of the `__LINKEDIT` of `image` once it has `file_size` bytes in the file. The size it has now
+    /// must not count: it may follow from an earlier, longer signature.
+    pub(super) fn linkedit_memory_size(self, file_size: u64, window: &Window<'_>, image: &Image) -> Result<u64> {
+        let is_exact = match self {
+            Self::Go => true,
+            // lld itself does not round; `llvm-objcopy` and `llvm-strip`, which write the same signature, do.
+            Self::Lld => {
+                image.linker.is_some_and(|(tool, _)| tool == TOOL_LLD)
+                    && !is_sorted_from_the_end(&start_of_strings(window, image)?)
+            }
+            _ => false,
+        };
+        Ok(if is_exact { file_size } else { file_size.next_multiple_of(PageSize::Large.bytes()) })
     }
+}
+
+/// The first bytes of the string table.
+fn start_of_strings(window: &Window<'_>, image: &Image) -> Result<Vec<u8>> {
+    let strings = image.strings.clone().unwrap_or_default();
+    let size = strings.end.min(window.size()).saturating_sub(strings.start).min(4096);
+    window.read(strings.start.min(window.size()), size as usize)
 }
 
 /// Whether the strings are sorted by their reversal, as LLVM's string tables are, so that one can end in another.

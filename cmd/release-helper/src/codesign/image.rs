@@ -9,6 +9,7 @@ use object::endian::{Endian, U32};
 use object::macho::{self, CpuSubtype, CpuType, FileType, LoadCommandType, Platform, Tool};
 use object::read::macho::{LoadCommandVariant, MachHeader, Section};
 
+use super::form::PageSize;
 use super::source::{Source, Window};
 use crate::error::Hint;
 
@@ -44,7 +45,7 @@ pub(super) struct Image {
     /// The string table.
     pub(super) strings: Option<Range<u64>>,
     pub(super) uuid: Option<[u8; 16]>,
-    /// The platform and its minimum version (`0x000a0b04` is 10.11.4).
+    /// The platform and its minimum version (`0x000a0b04` is 10.11.4), by the load command that Apple goes by.
     pub(super) target: Option<(Platform, u32)>,
     /// The linker and its version (`0x041d0000` is 1053.0.0).
     pub(super) linker: Option<(Tool, u32)>,
@@ -155,6 +156,7 @@ impl Image {
         };
         let mut commands = header.load_commands(endian, data, 0)?;
         let mut end = shape.header_size;
+        let mut minimum_target = None;
         while let Some(command) = commands.next()? {
             let place = command.offset() as usize;
             end = command.offset() + u64::from(command.cmdsize());
@@ -184,12 +186,16 @@ impl Image {
                 }
                 LoadCommandVariant::Uuid(uuid) => image.uuid = Some(uuid.uuid),
                 LoadCommandVariant::VersionMin(minimum) => {
-                    let platform = platform_of(command.cmd());
-                    image.target = Some((platform, minimum.version.get(endian).0));
+                    // The first counts, and only without any LC_BUILD_VERSION (Security `macho++.cpp`, `version`).
+                    let target = (platform_of(command.cmd()), minimum.version.get(endian).0);
+                    minimum_target.get_or_insert(target);
                 }
                 LoadCommandVariant::BuildVersion(version, tools) => {
-                    image.target = Some((version.platform.get(endian), version.minos.get(endian).0));
                     let tools = version.tools(endian, tools)?;
+                    if image.target.is_some() {
+                        continue;
+                    }
+                    image.target = Some((version.platform.get(endian), version.minos.get(endian).0));
                     let tools = tools.iter().map(|tool| (tool.tool.get(endian), tool.version.get(endian).0));
                     image.linker = tools.into_iter().find(|(tool, _)| [macho::TOOL_LD, TOOL_LLD].contains(tool));
                 }
@@ -197,6 +203,7 @@ impl Image {
             }
         }
         ensure!(end == bytes.len() as u64, "the load commands end at {end:#x}, but the header says {:#x}", bytes.len());
+        image.target = image.target.or(minimum_target);
         image.header = bytes;
         Ok(image)
     }
@@ -309,6 +316,18 @@ impl Image {
     /// Whether the processor's pages have 16 KiB: all of Apple's 64-bit ARM.
     pub(super) fn has_large_pages(&self) -> bool {
         [macho::CPU_TYPE_ARM64, macho::CPU_TYPE_ARM64_32].contains(&self.cpu_type)
+    }
+
+    /// The size of the pages that `codesign` hashes. On tvOS they are small on all processors, for one device has such
+    /// (Security `machorep.cpp`, `pageSize`).
+    pub(super) fn page_size(&self) -> PageSize {
+        let is_tvos = self.target.is_some_and(|(platform, _)| platform == macho::PLATFORM_TVOS);
+        if self.has_large_pages() && !is_tvos { PageSize::Large } else { PageSize::Small }
+    }
+
+    /// Whether LC_BUILD_VERSION or LC_VERSION_MIN_… names a platform that Apple knows of.
+    pub(super) fn has_platform(&self) -> bool {
+        self.target.is_some_and(|(platform, _)| platform != macho::PLATFORM_UNKNOWN)
     }
 
     /// Whether addresses have 64 bits.

@@ -7,11 +7,33 @@ use object::macho;
 use super::digest::Algorithm;
 use super::form::{Form, Linker};
 use super::image::Image;
+use super::signature::MAX_NAME;
 
-/// The size of a CodeDirectory's header up to `execSegFlags`.
-const CODE_DIRECTORY_HEADER: u64 = 88;
-/// The version of CodeDirectory that ends there.
-const CODE_DIRECTORY_VERSION: u32 = macho::CS_SUPPORTSEXECSEG.0;
+/// The versions of a CodeDirectory that are written: how far its header goes.
+#[derive(Clone, Copy)]
+enum Version {
+    /// Up to `scatterOffset`.
+    Scatter,
+    /// Up to `execSegFlags`.
+    ExecSegment,
+}
+
+impl Version {
+    fn number(self) -> u32 {
+        match self {
+            Self::Scatter => macho::CS_SUPPORTSSCATTER.0,
+            Self::ExecSegment => macho::CS_SUPPORTSEXECSEG.0,
+        }
+    }
+
+    /// In bytes.
+    fn header_size(self) -> u64 {
+        match self {
+            Self::Scatter => 48,
+            Self::ExecSegment => 88,
+        }
+    }
+}
 
 /// The size that `codesign` estimates a CodeDirectory's header with (that of version 0x20500).
 const ESTIMATED_HEADER: u64 = 96;
@@ -62,6 +84,12 @@ impl Layout {
             "an identifier has at least one character, and no zero byte"
         );
         ensure!(
+            (subject.identifier.len() as u64) < MAX_NAME,
+            "an identifier of {} bytes is longer than the {} that are read again",
+            subject.identifier.len(),
+            MAX_NAME - 1
+        );
+        ensure!(
             subject.code_limit <= u64::from(u32::MAX),
             "the image has {} bytes, more than the 4 GiB that a signature's load command can point behind",
             subject.code_limit
@@ -74,7 +102,11 @@ impl Layout {
 
     /// What `codesign -s -` writes: CodeDirectory, empty requirements, empty CMS wrapper.
     fn of_codesign(image: &Image, subject: &Subject<'_>, page_size: u64) -> Result<Self> {
-        let text = image.text();
+        // Without a platform there is no executable segment (Security `machorep.cpp`, `needsExecSeg`), and the version of
+        // the CodeDirectory is the lowest that has all that is not zero (`cdbuilder.cpp`, `build`).
+        let text = image.text().filter(|_| image.has_platform());
+        let exec_segment = text.map_or((0, 0), |text| (text.file_offset, text.file_size));
+        let version = if exec_segment.1 > 0 { Version::ExecSegment } else { Version::Scatter };
         let algorithms: &[Algorithm] =
             if subject.agile { &[Algorithm::Sha1, Algorithm::Sha256] } else { &[Algorithm::Sha256] };
         let mut layout = Self { fixed: Vec::new(), tables: Vec::new(), page_size, length: 0, size: 0 };
@@ -94,12 +126,13 @@ impl Layout {
                 flags: macho::CS_ADHOC.0,
                 specials,
                 hash_offset: None,
-                exec_segment: text.map_or((0, 0), |text| (text.file_offset, text.file_size)),
+                version,
+                exec_segment,
                 page_size,
             };
             index.push(if position == 0 { (0, offset) } else { (0x0fff + position as u32, offset) });
             let length = layout.add(&directory, image, subject, offset)?;
-            estimate += length - CODE_DIRECTORY_HEADER + ESTIMATED_HEADER;
+            estimate += length - version.header_size() + ESTIMATED_HEADER;
             offset += length;
             if position == 0 {
                 index.push((macho::CSSLOT_REQUIREMENTS.0, offset));
@@ -119,11 +152,12 @@ impl Layout {
         let mut layout = Self { fixed: Vec::new(), tables: Vec::new(), page_size, length: 0, size: 0 };
         // lld aligns the CodeDirectory to 8 and the hashes to 16 bytes.
         let offset = if linker == Linker::Lld { 24 } else { 20 };
-        let hashes = offset + CODE_DIRECTORY_HEADER + subject.identifier.len() as u64 + 1;
+        let hashes = offset + Version::ExecSegment.header_size() + subject.identifier.len() as u64 + 1;
         let directory = CodeDirectory {
             algorithm: Algorithm::Sha256,
             flags: (macho::CS_ADHOC | macho::CS_LINKER_SIGNED).0,
             specials: Vec::new(),
+            version: Version::ExecSegment,
             hash_offset: (linker == Linker::Lld).then(|| hashes.next_multiple_of(16) - offset),
             exec_segment: match linker {
                 Linker::LdPrime => (text.map_or(0, |text| text.file_offset), image.text_section_size),
@@ -145,7 +179,8 @@ impl Layout {
     fn add(&mut self, directory: &CodeDirectory, image: &Image, subject: &Subject<'_>, offset: u64) -> Result<u64> {
         let algorithm = directory.algorithm;
         let pages = subject.code_limit.div_ceil(directory.page_size);
-        let identifier_end = CODE_DIRECTORY_HEADER + subject.identifier.len() as u64 + 1;
+        let header_size = directory.version.header_size();
+        let identifier_end = header_size + subject.identifier.len() as u64 + 1;
         let hash_offset = directory.hash_offset.unwrap_or(identifier_end + directory.specials.len() as u64);
         let length = hash_offset + pages * algorithm.size() as u64;
         let mut bytes = Vec::new();
@@ -156,22 +191,23 @@ impl Layout {
         };
         put(macho::CSMAGIC_CODEDIRECTORY.into())?;
         put(length)?;
-        put(CODE_DIRECTORY_VERSION.into())?;
+        put(directory.version.number().into())?;
         put(directory.flags.into())?;
         put(hash_offset)?;
-        put(CODE_DIRECTORY_HEADER)?; // identOffset
+        put(header_size)?; // identOffset
         put((directory.specials.len() / algorithm.size()) as u64)?;
         put(pages)?;
         put(subject.code_limit)?;
         // hashSize, hashType, platform, log2 of the page size
         bytes.extend([algorithm.size() as u8, algorithm.hash_type(), 0, directory.page_size.trailing_zeros() as u8]);
-        // spare2, scatterOffset, teamOffset, spare3, codeLimit64
+        // spare2, scatterOffset; then teamOffset, spare3, codeLimit64, and the executable segment
         bytes.resize(bytes.len() + 4 * 4 + 8, 0);
         let is_main = image.file_type == macho::MH_EXECUTE;
         let main_binary = if is_main { macho::CS_EXECSEG_MAIN_BINARY.0 } else { 0 };
         for value in [directory.exec_segment.0, directory.exec_segment.1, main_binary] {
             bytes.extend_from_slice(&value.to_be_bytes());
         }
+        bytes.truncate(header_size as usize);
         bytes.extend_from_slice(subject.identifier.as_bytes());
         bytes.push(0);
         bytes.extend_from_slice(&directory.specials);
@@ -205,6 +241,7 @@ impl Layout {
 /// What distinguishes one CodeDirectory from another.
 struct CodeDirectory {
     algorithm: Algorithm,
+    version: Version,
     flags: u32,
     /// The hashes of the special slots, from the highest number down to 1.
     specials: Vec<u8>,

@@ -217,7 +217,7 @@ fn sign_image(
     let start = existing.map_or(image.size.checked_next_multiple_of(16), |signature| Some(signature.data_offset));
     let start = start.context("the image is too large")?;
     let linkedit = image.linkedit()?;
-    let (linkedit_start, linkedit_memory) = (linkedit.file_offset, linkedit.memory_size);
+    let linkedit_start = linkedit.file_offset;
 
     let info_plist = info_plist(window, &image)?;
     let header_end = image.header.len() as u64;
@@ -246,7 +246,7 @@ fn sign_image(
     let file_size = end - linkedit_start;
     let memory_size = match form {
         Form::Codesign { .. } => file_size.next_multiple_of(PageSize::Large.bytes()),
-        Form::Linker(linker) => linker.linkedit_memory_size(file_size, linkedit_memory),
+        Form::Linker(linker) => linker.linkedit_memory_size(file_size, window, &image)?,
     };
     image.resize_linkedit(file_size, memory_size)?;
     image.set_signature_command(start as u32, layout.size as u32)?;
@@ -281,13 +281,13 @@ pub(super) fn info_plist(window: &Window<'_>, image: &Image) -> Result<Option<Ve
     Ok(Some(window.read(range.start, size as usize)?))
 }
 
-/// Whether the image runs on systems that know no hashes but SHA-1 (Security `machorep.cpp`, `prepareForSigning`).
+/// Whether the image runs on systems that know no hashes but SHA-1 (Security `machorep.cpp`, `prepareForSigning`). One
+/// that names no platform is taken for new.
 pub(super) fn needs_sha1(image: &Image) -> bool {
     match image.target {
-        None => true,
         Some((macho::PLATFORM_MACOS, minimum)) => minimum < 0x000a_0b04,
         Some((macho::PLATFORM_IOS | macho::PLATFORM_TVOS, minimum)) => minimum < 0x000b_0000,
         Some((macho::PLATFORM_WATCHOS, minimum)) => minimum < 0x000c_0000,
-        Some(_) => false,
+        _ => false,
     }
 }

@@ -15,8 +15,8 @@ use super::source::{Comparison, Sink, Source, Window};
 const MAX_BLOBS: u32 = 32;
 /// More special slots than are defined (11).
 const MAX_SPECIAL_SLOTS: u32 = 32;
-/// Longer than any identifier or team; POSIX limits a path to as much.
-const MAX_NAME: u64 = 4096;
+/// Longer than any identifier or team, with the zero byte behind it; POSIX limits a path to as much.
+pub(super) const MAX_NAME: u64 = 4096;
 
 /// A signature as it stands in an image. Offsets are relative to its own start.
 pub(super) struct Embedded<'a> {

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use object::macho;
 
 use super::digest::{CHUNK, sweep};
-use super::fat::{Container, Slice};
+use super::fat::{Container, Fat, Slice};
 use super::form::Form;
 use super::image::{Image, SignatureCommand};
 use super::plan;
@@ -25,17 +25,12 @@ pub(super) fn verify(source: &dyn Source) -> Result<Report> {
         Ok(Container::Thin) => {
             let window = Window::new(source, 0, source.size())?;
             match Image::parse(&window) {
-                Ok(image) => report.slices.push(verify_image(&window, &image)?),
+                Ok(image) => report.slices.push(sealed_to_the_end(verify_image(&window, &image)?, "the file")),
                 Err(error) => report.problem = Some(contradiction(error)?),
             }
         }
         Ok(Container::Fat(fat)) => {
-            // No page hash covers what lies between the slices.
-            for (offset, size) in fat.gaps(source.size()) {
-                if report.problem.is_none() && !is_zero(source, offset, size)? {
-                    report.problem = Some(format!("something hides between the slices, behind {offset:#x}"));
-                }
-            }
+            report.problem = between_slices(source, &fat)?;
             for slice in &fat.slices {
                 report.slices.push(verify_slice(source, slice)?);
             }
@@ -58,14 +53,41 @@ fn verify_slice(source: &dyn Source, slice: &Slice) -> Result<report::Slice> {
             signature: None,
         },
     };
-    let mut entry = report::Slice { offset: slice.offset, ..entry };
+    Ok(report::Slice { offset: slice.offset, ..sealed_to_the_end(entry, "the slice") })
+}
+
+/// Refuses bytes behind the signature, which nothing seals. `codesign --verify --strict` does, too (Security
+/// `macho++.cpp`, `validateStructure`), where plain `--verify` tolerates up to 7 of them.
+fn sealed_to_the_end(mut entry: report::Slice, what: &str) -> report::Slice {
     if let Some(signature) = entry.signature.as_ref().filter(|_| entry.problem.is_none()) {
-        // Between slices there is room for padding, so none belongs into one; and nothing else seals the size.
         let end = signature.offset + signature.size;
         entry.problem =
-            (end != slice.size).then(|| format!("the slice ends at {:#x}, its signature at {end:#x}", slice.size));
+            (end != entry.size).then(|| format!("{what} ends at {:#x}, its signature at {end:#x}", entry.size));
     }
-    Ok(entry)
+    entry
+}
+
+/// What is wrong around the slices, which no page hash covers: `codesign --verify --strict` wants zeroes there, less
+/// between two slices than the alignment of the second, and nothing behind the last (Security `macho++.cpp`, `Universal`).
+fn between_slices(source: &dyn Source, fat: &Fat) -> Result<Option<String>> {
+    for (offset, size) in fat.gaps(source.size()) {
+        let end = offset + size;
+        if !is_zero(source, offset, size)? {
+            return Ok(Some(format!("something hides between the slices, behind {offset:#x}")));
+        }
+        if end == source.size() {
+            return Ok(Some(format!("there are {size} bytes behind the last slice")));
+        }
+        let next = fat.slices.iter().find(|slice| slice.offset == end);
+        if let Some(next) = next.filter(|next| offset != fat.header_size() && size >= 1 << next.alignment) {
+            return Ok(Some(format!(
+                "there are {size} bytes before slice {}, more than its alignment of 2^{} needs",
+                next.architecture(),
+                next.alignment
+            )));
+        }
+    }
+    Ok(None)
 }
 
 fn verify_image(window: &Window<'_>, image: &Image) -> Result<report::Slice> {

@@ -106,7 +106,7 @@ fn tagged(root: &Path, tag: &Tag, scratch: &Path) -> Result<PathBuf> {
         let commit = source::commit(root, &format!("refs/tags/{tag}"))
             .with_context(|| format!("{} has no tag {tag}", root.display()))
             .hint("fetch it with `git fetch --tags`")?;
-        source::export(root, &commit, &tree)?;
+        source::export(root, &commit, source::Part::All, &tree)?;
     } else {
         output::step(format_args!("{} is no git checkout: it must be the tree of {tag}", root.display()));
         source::copy(root, &tree)?;

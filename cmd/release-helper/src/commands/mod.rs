@@ -2,6 +2,7 @@
 
 mod build;
 mod compare;
+mod confine;
 mod download;
 mod draft;
 mod exercise;
@@ -73,6 +74,9 @@ pub enum Command {
     Vary(vary::Vary),
     /// Serve releases as GitHub does, for rehearsals and tests
     ServeReleases(serve_releases::ServeReleases),
+    /// Run a program inside walls; a part of vary
+    #[command(hide = true)]
+    Confine(confine::Confine),
 }
 
 impl Command {
@@ -100,6 +104,7 @@ impl Command {
             Self::Tally(command) => command.run(),
             Self::Vary(command) => command.run(),
             Self::ServeReleases(command) => command.run(),
+            Self::Confine(command) => command.run(),
         }
     }
 }

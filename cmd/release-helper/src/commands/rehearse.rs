@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
+use super::serve_releases;
 use crate::Verdict;
 use crate::rehearse::{Options, rehearse};
 use crate::{output, source};
@@ -22,6 +23,9 @@ pub struct Rehearse {
     /// The port the release server listens on; 0 takes any free one
     #[arg(long, default_value_t = 0)]
     port: u16,
+    /// Serve over TLS too, for clients such as gh that speak nothing else
+    #[arg(long, requires = "keep")]
+    tls: bool,
     /// Release the files as they are, with uncommitted changes
     #[arg(long)]
     allow_dirty: bool,
@@ -41,19 +45,21 @@ impl Rehearse {
             root: source::root(self.root.as_deref())?,
             allow_dirty: self.allow_dirty,
             port: self.port,
+            tls: self.tls,
         };
-        let (report, server) = rehearse(&options)?;
+        let (report, kept) = rehearse(&options)?;
         if self.json {
             output::print_json(&report)?;
         } else {
             output::print(format_args!("\n{report}"))?;
         }
         if self.keep {
-            output::step(format_args!(
-                "\nAPI={}\nthe release is at {} until you press Ctrl-C",
-                server.url(),
-                server.page()
-            ));
+            let server = kept.server;
+            output::step(format_args!("\nAPI={}\nTOKEN={}", server.url(), kept.token));
+            if let Some(lines) = serve_releases::lines_for_gh(&server, &kept.token) {
+                output::step(lines);
+            }
+            output::step(format_args!("the release is at {} until you press Ctrl-C", server.page()));
             server.wait();
         }
         Ok(Verdict::from_bool(report.holds()))

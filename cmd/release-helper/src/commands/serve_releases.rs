@@ -6,7 +6,8 @@ use anyhow::Result;
 
 use crate::Verdict;
 use crate::output::{print, step};
-use crate::server::{self, Options, Plan, Tag};
+use crate::server::{self, Options, Plan, Running, Tag};
+use crate::source;
 
 const FAULTS_HELP: &str = "\
 A faults file names traps by operation and count, or draws them at random from a seed:
@@ -49,6 +50,12 @@ pub struct ServeReleases {
     /// Serve the bytes of assets without a redirect to another host
     #[arg(long)]
     direct_downloads: bool,
+    /// Serve over TLS too, with a certificate made for it; the lines that make gh use it are printed
+    #[arg(long)]
+    tls: bool,
+    /// The git repository whose files are served as archives of the source
+    #[arg(long, value_name = "DIR")]
+    source: Option<PathBuf>,
     /// What goes wrong, and when
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
@@ -60,19 +67,42 @@ impl ServeReleases {
             Some((name, message)) => Tag::annotated(name, message),
             None => Tag::lightweight(tag),
         });
+        let given = std::env::var("GITHUB_TOKEN").ok().filter(|token| !token.is_empty());
+        let token = given.clone().map_or_else(server::secret, Ok)?;
         let running = server::start(Options {
             address: self.listen.clone(),
             repository: self.repo.clone(),
-            token: std::env::var("GITHUB_TOKEN").ok().filter(|token| !token.is_empty()),
+            token: Some(token.clone()),
             tags: tags.collect(),
+            head: self.source.as_deref().map(|source| source::commit(source, "HEAD")).transpose()?,
+            source: self.source.clone(),
+            tls: self.tls,
             immutable: self.immutable,
             direct_downloads: self.direct_downloads,
             faults: self.faults.as_deref().map(Plan::read).transpose()?.unwrap_or_default(),
             ..Options::new(&self.directory)
         })?;
         step(format_args!("serving {} from {}; look at {}", self.repo, self.directory.display(), running.page()));
+        if given.is_none() {
+            step(format_args!("GITHUB_TOKEN is not set; this one may write here: {token}"));
+        }
+        if let Some(lines) = lines_for_gh(&running, if given.is_some() { "$GITHUB_TOKEN" } else { &token }) {
+            step(lines);
+        }
         print(format_args!("{}\n", running.url()))?;
         running.wait();
         Ok(Verdict::Yes)
     }
+}
+
+/// What makes gh use a server with TLS, as lines for a shell.
+pub(super) fn lines_for_gh(server: &Running, token: &str) -> Option<String> {
+    let (url, certificate) = server.tls()?;
+    let certificate = std::path::absolute(certificate).unwrap_or_else(|_| certificate.to_owned());
+    let host = url.trim_start_matches("https://");
+    Some(format!(
+        "export SSL_CERT_FILE='{}'\nexport GH_HOST={host} GH_ENTERPRISE_TOKEN={token}\nexport GH_REPO={host}/{}",
+        certificate.display(),
+        server.repository()
+    ))
 }

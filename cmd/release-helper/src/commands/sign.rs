@@ -1,13 +1,13 @@
 //! `sign`: ad-hoc signatures for Mach-O files.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::Verdict;
 use crate::codesign::{self, Linker, Outcome, PageSize, Signing, Style};
-use crate::output;
+use crate::{error, output};
 
 #[derive(clap::Args)]
 pub struct Sign {
@@ -48,6 +48,24 @@ fn page_size() -> impl TypedValueParser<Value = PageSize> {
     })
 }
 
+/// Does `work` to each file, also after one that fails: what becomes of a file does not depend on the ones named before
+/// it. Every failure but the last is told here, and the last one is the result.
+pub(super) fn each(files: &[PathBuf], work: impl Fn(&Path) -> Result<Verdict>) -> Result<Verdict> {
+    let (mut verdict, mut failure) = (Verdict::Yes, None);
+    for file in files {
+        match work(file) {
+            Ok(Verdict::Yes) => {}
+            Ok(Verdict::No) => verdict = Verdict::No,
+            Err(error) => {
+                if let Some(earlier) = failure.replace(error) {
+                    error::report(&earlier);
+                }
+            }
+        }
+    }
+    failure.map_or(Ok(verdict), Err)
+}
+
 impl Sign {
     pub fn run(&self) -> Result<Verdict> {
         ensure!(
@@ -56,21 +74,20 @@ impl Sign {
             self.files.len()
         );
         let signing = Signing { identifier: self.identifier.clone(), style: self.style() };
-        let mut verdict = Verdict::Yes;
-        for file in &self.files {
-            let output = self.output.as_ref().unwrap_or(file);
+        each(&self.files, |file| {
+            let output = self.output.as_deref().unwrap_or(file);
             let outcome = codesign::sign_file(file, output, &signing, self.check_only)?;
             let (name, output) = (file.display(), output.display());
             match outcome {
                 Outcome::Changed if self.check_only => {
-                    verdict = Verdict::No;
                     output::step(format!("{name}: not signed so"));
+                    return Ok(Verdict::No);
                 }
                 Outcome::Unchanged if self.output.is_none() => output::step(format!("{name}: already signed so")),
                 _ => output::step(format!("{output}: signed")),
             }
-        }
-        Ok(verdict)
+            Ok(Verdict::Yes)
+        })
     }
 
     fn style(&self) -> Style {

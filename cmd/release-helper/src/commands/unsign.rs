@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
 
+use super::sign::each;
 use crate::Verdict;
 use crate::codesign::{self, Outcome};
 use crate::output;
@@ -28,19 +29,17 @@ impl Unsign {
             "--output takes the result of one file, but {} are given",
             self.files.len()
         );
-        let mut verdict = Verdict::Yes;
-        for file in &self.files {
-            let output = self.output.as_ref().unwrap_or(file);
-            let outcome = codesign::unsign_file(file, output, self.check_only)?;
-            match outcome {
+        each(&self.files, |file| {
+            let output = self.output.as_deref().unwrap_or(file);
+            match codesign::unsign_file(file, output, self.check_only)? {
                 Outcome::Changed if self.check_only => {
-                    verdict = Verdict::No;
                     output::step(format!("{}: has a signature", file.display()));
+                    return Ok(Verdict::No);
                 }
                 Outcome::Unchanged => output::step(format!("{}: has no signature", file.display())),
                 Outcome::Changed => output::step(format!("{}: signature removed", output.display())),
             }
-        }
-        Ok(verdict)
+            Ok(Verdict::Yes)
+        })
     }
 }

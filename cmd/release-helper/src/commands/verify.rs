@@ -10,7 +10,7 @@ use crate::error::hinted;
 use crate::output;
 use crate::releases::{Limits, runner};
 use crate::verify::attest::{NAMESPACE, Statement};
-use crate::verify::{self, Answer, Options, Published, Report};
+use crate::verify::{self, Answer, Options, Published, Report, Whose};
 use crate::version::Tag;
 use crate::{files, source};
 
@@ -38,6 +38,9 @@ pub struct Verify {
     /// A repository that has the commit [default: the one around the current directory, else a fresh clone]
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
+    /// Whose contract the release is held to
+    #[arg(long, value_enum, default_value = "own")]
+    contract: Whose,
     /// Print everything as JSON
     #[arg(long)]
     json: bool,
@@ -79,6 +82,7 @@ impl Verify {
             root,
             commit: self.commit.clone(),
             rounds: self.rounds,
+            contract: self.contract,
         };
         verify::preflight(&options)?;
         let published = match &self.assets {
@@ -113,7 +117,7 @@ impl Verify {
 
 fn lines(report: &Report) -> String {
     let width = report.platforms.iter().map(|row| row.platform.len()).max().unwrap_or(0);
-    let mut text = String::new();
+    let mut text = format!("{:<width$}  {:<16}  {}\n", "source", report.confinement, report.source());
     for row in &report.platforms {
         let detail = match row.verdict {
             Answer::Reproduced => {

@@ -1,11 +1,12 @@
 //! The contract of a release, read from `release.toml`: which platforms there are and what their artifacts must be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::error::Hint;
 use crate::{files, record};
@@ -14,7 +15,7 @@ use crate::{files, record};
 pub const FILE: &str = "release.toml";
 
 /// What a release is.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Contract {
     /// The name of the released program.
@@ -32,7 +33,7 @@ pub struct Contract {
 }
 
 /// One platform and the clauses its artifact must fulfil.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Platform {
     /// `linux-amd64` and so on.
@@ -149,6 +150,12 @@ impl Contract {
         Ok(())
     }
 
+    /// The first clause in which `other` is another contract; none if they are the same, whatever the comments.
+    pub fn difference(&self, other: &Self) -> Option<String> {
+        let json = |contract: &Self| serde_json::to_value(contract).unwrap_or_default();
+        difference("", &json(self), &json(other))
+    }
+
     /// All platforms, by name.
     pub fn platforms(&self) -> impl Iterator<Item = &Platform> {
         self.platforms.values()
@@ -222,6 +229,18 @@ impl Platform {
     pub fn os(&self) -> &'static str {
         if self.is_darwin() { "macos" } else { "linux" }
     }
+}
+
+fn difference(name: &str, own: &Value, other: &Value) -> Option<String> {
+    if let (Value::Object(own), Value::Object(other)) = (own, other) {
+        let names: BTreeSet<&String> = own.keys().chain(other.keys()).collect();
+        let value = |object: &serde_json::Map<String, Value>, name: &str| object.get(name).cloned().unwrap_or_default();
+        return names.into_iter().find_map(|key| {
+            let path = if name.is_empty() { key.clone() } else { format!("{name}.{key}") };
+            difference(&path, &value(own, key), &value(other, key))
+        });
+    }
+    (own != other).then(|| format!("{name} is {other}, this helper's is {own}"))
 }
 
 /// The names every contract has: both machines, and on Linux both C libraries.

@@ -143,7 +143,7 @@ pub fn host(toolchain: &Toolchain, backend: &str) -> Result<Value> {
         "unix-time": seconds,
         "rustc-sha256": digest(&toolchain.rustc()),
         "linker-sha256": digest(&toolchain.linker()),
-        "cargo-sha256": digest(&toolchain.cargo()),
+        "cargo-sha256": digest(toolchain.cargo()),
     }))
 }
 

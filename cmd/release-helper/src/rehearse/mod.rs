@@ -1,6 +1,7 @@
 //! The main job on one machine: a whole release against an embedded release server, from the tag to six published
 //! assets that were rebuilt bit for bit. Each step is the one the release workflow runs on GitHub.
 
+use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
@@ -30,6 +31,17 @@ pub struct Options {
     pub allow_dirty: bool,
     /// The port to serve releases on; 0 takes any free one.
     pub port: u16,
+    /// Serve over TLS too.
+    pub tls: bool,
+}
+
+/// The release server of a rehearsal, still running.
+pub struct Kept {
+    /// The server.
+    pub server: server::Running,
+    /// The token that may write to it.
+    pub token: String,
+    _place: Place,
 }
 
 /// How a rehearsal ended.
@@ -86,7 +98,7 @@ impl std::fmt::Display for Report {
 }
 
 /// Rehearses a release. The server comes back still running, to be looked at.
-pub fn rehearse(options: &Options) -> Result<(Report, server::Running)> {
+pub fn rehearse(options: &Options) -> Result<(Report, Kept)> {
     let Options { tag, root, .. } = options;
     if !options.allow_dirty {
         source::ensure_clean(root)?;
@@ -96,20 +108,25 @@ pub fn rehearse(options: &Options) -> Result<(Report, server::Running)> {
     let platforms = contract.select(&[])?;
     let toolchain = Toolchain::of_tree(root)?;
     toolchain.ensure_targets(&platforms)?;
-    let directory = fresh_directory(root)?;
+    let place = Place::take(root)?;
+    let directory = &place.path;
     let scratch = Scratch::new()?;
 
     let tree = scratch.path().join("tree");
     if options.allow_dirty {
         source::copy_tracked(root, &tree)?;
     } else {
-        source::export(root, &commit, &tree)?;
+        source::export(root, &commit, source::Part::Program, &tree)?;
     }
+    // What others would refuse to rebuild is not worth releasing.
+    source::recipe::check(&tree)?;
     version::inject(&tree, tag)?;
     step("version", format_args!("{} injected into a clean copy of {}", tag.version(), &commit[..12]));
 
-    let server = serve(options, &directory, &commit)?;
-    let client = Client::new(server.url(), server.repository(), Some(TOKEN))?;
+    // It opens nothing else in the world, and nobody else on this machine can guess it.
+    let token = server::secret()?;
+    let server = serve(options, directory, &commit, &token)?;
+    let client = Client::new(server.url(), server.repository(), Some(&token))?;
     let draft = releases::draft(&client, &tag.to_string(), &releases::Notes::default())?;
     step("draft", format_args!("release {} on {}", draft.id, server.url()));
 
@@ -182,29 +199,58 @@ pub fn rehearse(options: &Options) -> Result<(Report, server::Running)> {
     }
     let reproduced = rows.iter().filter(|row| row.reproduced).count();
     step("verify", format_args!("{reproduced} of {} rebuilt bit for bit in another place", rows.len()));
-    Ok((Report { tag: tag.to_string(), commit, platforms: rows }, server))
+    Ok((Report { tag: tag.to_string(), commit, platforms: rows }, Kept { server, token, _place: place }))
 }
 
-/// What the rehearsal's client sends; the server takes no other. It opens nothing else in the world.
-const TOKEN: &str = "rehearsal";
+/// Where a rehearsal leaves what it made: `dist/rehearsal`, or beside it while another one uses that.
+struct Place {
+    path: PathBuf,
+    /// Held until the rehearsal, and the server it may have left running, are done.
+    _lock: File,
+}
 
-/// An empty `dist/rehearsal`.
-fn fresh_directory(root: &Path) -> Result<PathBuf> {
-    let directory = root.join("dist/rehearsal");
-    if directory.exists() {
-        std::fs::remove_dir_all(&directory)
-            .with_context(|| format!("cannot remove the last rehearsal in {}", directory.display()))
-            .hint("stop a rehearsal that still runs with --keep, and check the directory's permissions")?;
+impl Place {
+    /// Takes a place that no other rehearsal uses, and removes what an earlier one left there, and only that.
+    fn take(root: &Path) -> Result<Self> {
+        let dist = root.join("dist");
+        let mut number = 0;
+        loop {
+            number += 1;
+            let path = dist.join(if number == 1 { "rehearsal".to_owned() } else { format!("rehearsal-{number}") });
+            files::create_dir(&path)?;
+            let lock_path = path.join("lock");
+            let lock = OpenOptions::new().create(true).write(true).truncate(false).open(&lock_path);
+            let lock = lock.with_context(|| format!("cannot write {}", lock_path.display()))?;
+            match lock.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => continue,
+                Err(TryLockError::Error(error)) => {
+                    return Err(error).with_context(|| format!("cannot lock {}", lock_path.display()));
+                }
+            }
+            if number > 1 {
+                output::step(format_args!("another rehearsal is running: this one is in {}", path.display()));
+            }
+            for made in ["artifacts", "downloaded", "published", "server"].map(|name| path.join(name)) {
+                if made.exists() {
+                    std::fs::remove_dir_all(&made)
+                        .with_context(|| format!("cannot remove the last rehearsal in {}", made.display()))
+                        .hint("check the directory's permissions")?;
+                }
+            }
+            return Ok(Self { path, _lock: lock });
+        }
     }
-    files::create_dir(&directory)?;
-    Ok(directory)
 }
 
-fn serve(options: &Options, directory: &Path, commit: &str) -> Result<server::Running> {
+fn serve(options: &Options, directory: &Path, commit: &str, token: &str) -> Result<server::Running> {
     server::start(server::Options {
         address: format!("127.0.0.1:{}", options.port),
-        token: Some(TOKEN.to_owned()),
+        token: Some(token.to_owned()),
         tags: vec![server::Tag { name: options.tag.to_string(), commit: commit.to_owned(), message: None }],
+        head: Some(commit.to_owned()),
+        source: Some(options.root.clone()),
+        tls: options.tls,
         ..server::Options::new(&directory.join("server"))
     })
 }

@@ -159,6 +159,13 @@ impl Client {
         &self.repository
     }
 
+    /// The repository's page, where it can be cloned too. It is made of what the user named: no answer has a say.
+    pub fn page(&self) -> String {
+        // `https://api.github.com`, and `https://HOST/api/v3` of an own server.
+        let host = self.api.strip_suffix("/api/v3").unwrap_or(&self.api).replacen("://api.", "://", 1);
+        format!("{host}/{}", self.repository)
+    }
+
     /// The address of `path` below the repository.
     pub(super) fn url(&self, path: &str) -> String {
         format!("{}/repos/{}{path}", self.api, self.repository)
@@ -469,5 +476,17 @@ mod tests {
     fn the_token_shows_in_no_description_of_the_client() {
         assert!(!format!("{:?}", client("https://api.github.com")).contains("secret"));
         assert_eq!(client("https://api.github.com").redact("Bearer ghs_secret!"), "Bearer ***!");
+    }
+
+    #[test]
+    fn the_page_of_a_repository_follows_from_what_the_user_named() {
+        for (api, page) in [
+            ("https://api.github.com", "https://github.com/o/r"),
+            ("https://api.octo.ghe.com/", "https://octo.ghe.com/o/r"),
+            ("https://git.example.org/api/v3", "https://git.example.org/o/r"),
+            ("http://127.0.0.1:8080", "http://127.0.0.1:8080/o/r"),
+        ] {
+            assert_eq!(Client::new(api, "o/r", None).unwrap().page(), page);
+        }
     }
 }

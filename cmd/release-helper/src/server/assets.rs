@@ -7,14 +7,16 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::call::{Call, internal};
+use super::conditional::{self, Part};
 use super::faults::Kind;
 use super::http::{Connection, Content, Response};
-use super::releases::{internal, paged, visible, without_digests};
+use super::releases::{paged, visible, without_digests};
 use super::routes::Operation;
-use super::serve::{Access, Call};
 use super::shapes::{error, not_found, stored_name, validation};
 use super::store::{Asset, Release};
-use crate::digest::{hex, sha256};
+use crate::digest::hex;
+use crate::releases::clock::epoch_seconds;
 
 /// GitHub's limit for one file, in bytes.
 const MAX_SIZE: u64 = 2_147_483_648;
@@ -40,7 +42,7 @@ pub(super) fn get(call: &Call<'_>) -> Response {
 
 pub(super) fn update(call: &Call<'_>) -> Result<Response> {
     let (Some((release, _)), Some(body)) = (seen(call), &call.body) else { return Ok(not_found()) };
-    if call.access != Access::Push {
+    if !call.may_push() {
         return Ok(not_found());
     }
     let changed = call.server.store.change(call.server.clock.now(), |releases, _| {
@@ -65,7 +67,7 @@ pub(super) fn update(call: &Call<'_>) -> Result<Response> {
 }
 
 pub(super) fn delete(call: &Call<'_>) -> Result<Response> {
-    let Some((release, _)) = seen(call).filter(|_| call.access == Access::Push) else { return Ok(not_found()) };
+    let Some((release, _)) = seen(call).filter(|_| call.may_push()) else { return Ok(not_found()) };
     let changed = call.server.store.change(call.server.clock.now(), |releases, _| {
         let mut release = Release::clone(releases.get(&release.id).ok_or_else(not_found)?);
         refuse_immutable(&release)?;
@@ -107,7 +109,7 @@ pub(super) fn upload(call: &Call<'_>, connection: &mut Connection) -> io::Result
 
 /// Makes the `starter` asset that an upload begins with.
 fn begin(call: &Call<'_>, length: u64) -> Result<Result<u64, Response>> {
-    if call.access != Access::Push {
+    if !call.may_push() {
         return Ok(Err(not_found()));
     }
     let id = call.server.store.new_id()?;
@@ -205,17 +207,13 @@ pub(super) fn download(call: &Call<'_>) -> Result<Response> {
     if call.server.direct_downloads || call.has(Kind::Html) || call.has(Kind::Corrupt) || call.has(Kind::CutMiddle) {
         return bytes(call, &asset);
     }
-    let location = format!("{}/asset/{}?signature={}", call.server.objects, asset.id, signature(call, asset.id));
-    Ok(Response::empty(302).with("location", location))
+    Ok(Response::redirect(call.signed(&format!("asset/{}", asset.id))))
 }
 
 /// The bytes on the other host: whoever has the signed address may have them, and nobody else.
 pub(super) fn object(call: &Call<'_>) -> Result<Response> {
-    if call.request.header("authorization").is_some() {
-        return Ok(error(400, "Only one auth mechanism allowed"));
-    }
-    if call.request.parameter("signature") != Some(&signature(call, call.route.id)) {
-        return Ok(error(403, "Signature did not match"));
+    if let Some(refusal) = call.refuse_unsigned(&format!("asset/{}", call.route.id)) {
+        return Ok(refusal);
     }
     match call.server.store.release_of_asset(call.route.id) {
         Some((_, asset)) => bytes(call, &asset),
@@ -229,34 +227,46 @@ fn bytes(call: &Call<'_>, asset: &Asset) -> Result<Response> {
     if call.has(Kind::Html) {
         return Ok(Response::bytes(200, "text/html; charset=utf-8", UNICORN.to_vec()));
     }
-    let reader: Box<dyn Read> = if call.has(Kind::Corrupt) {
+    let written = file.metadata().and_then(|metadata| metadata.modified());
+    let written = written.with_context(|| format!("cannot look at {}", path.display()))?;
+    let changed = crate::date::http(epoch_seconds(written));
+    let tag = format!("\"{}\"", asset.digest.as_deref().unwrap_or_default());
+    let headers = |length: u64, reader: Box<dyn Read>, cut_after: u64| {
+        let content = Content::Stream(reader, length, cut_after);
+        Response { status: 200, headers: vec![("content-type", asset.content_type.clone())], content }
+            .with("content-disposition", format!("attachment; filename={}", asset.name))
+            .with("accept-ranges", "bytes")
+            .with("last-modified", &changed)
+            .with("etag", &tag)
+    };
+    if call.has(Kind::Corrupt) {
         let mut first = [0];
         file.read_exact(&mut first).with_context(|| format!("cannot read {}", path.display()))?;
-        Box::new(io::Cursor::new([first[0] ^ 1]).chain(file))
-    } else {
-        file.seek(SeekFrom::Start(0)).with_context(|| format!("cannot read {}", path.display()))?;
-        Box::new(file)
+        let reader = io::Cursor::new([first[0] ^ 1]).chain(file);
+        return Ok(headers(asset.size, Box::new(reader), u64::MAX));
+    }
+    let (start, end) = match conditional::part(call.request, asset.size, &tag, &changed) {
+        Part::Whole => (0, asset.size),
+        Part::Range(start, end) => (start, end),
+        Part::Nowhere => {
+            return Ok(Response::empty(416).with("content-range", format!("bytes */{}", asset.size)));
+        }
     };
-    let cut_after = if call.has(Kind::CutMiddle) { asset.size / 2 } else { u64::MAX };
-    Ok(Response {
-        status: 200,
-        headers: vec![
-            ("content-type", asset.content_type.clone()),
-            ("content-disposition", format!("attachment; filename={}", asset.name)),
-        ],
-        content: Content::Stream(reader, asset.size, cut_after),
+    file.seek(SeekFrom::Start(start)).with_context(|| format!("cannot read {}", path.display()))?;
+    let cut_after = if call.has(Kind::CutMiddle) { (end - start) / 2 } else { u64::MAX };
+    let response = headers(end - start, Box::new(file), cut_after);
+    Ok(if (start, end) == (0, asset.size) {
+        response
+    } else {
+        let range = format!("bytes {start}-{}/{}", end.saturating_sub(1), asset.size);
+        Response { status: 206, ..response }.with("content-range", range)
     })
-}
-
-/// A signed address as of cloud storage: made from what only the server knows.
-fn signature(call: &Call<'_>, asset: u64) -> String {
-    sha256(format!("{}\0{}\0{asset}", call.server.objects, call.server.token.as_deref().unwrap_or_default()).as_bytes())
 }
 
 /// The asset that the path names, if this client may see it.
 fn seen(call: &Call<'_>) -> Option<(std::sync::Arc<Release>, Asset)> {
     let found = call.server.store.release_of_asset(call.route.id);
-    found.filter(|(release, _)| call.access == Access::Push || !release.draft)
+    found.filter(|(release, _)| call.may_push() || !release.draft)
 }
 
 fn asset_mut(release: &mut Release, id: u64) -> Result<&mut Asset, Response> {

@@ -1,82 +1,53 @@
 //! A release server that behaves like GitHub's, for rehearsals and tests: the REST shapes and rules of releases,
 //! kept in files, with faults on demand. One thread per connection over `std::net`.
 
+mod account;
+mod archive;
 mod assets;
+mod call;
+mod conditional;
+mod directory;
 mod faults;
+mod graphql;
+mod guard;
 mod http;
+mod log;
 mod page;
+mod refs;
 mod releases;
 mod routes;
 mod serve;
 mod shapes;
 mod store;
+mod tag;
+mod tls;
 
 use std::collections::HashMap;
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::fs::File;
+use std::io::Read;
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
-use serde::{Deserialize, Serialize};
+use rustls::ServerConfig;
 
 pub use faults::{Fault, Kind, Plan, Random, next as next_random};
 pub use http::Request;
+pub use log::{Exchange, Observer};
 pub use routes::Operation;
-pub use serve::Exchange;
+pub use tag::{Check, Tag};
 
-use crate::digest::sha256;
+use call::{Server, Site};
+use guard::Guard;
+
+use crate::digest::{hex, sha256};
 use crate::error::Hint;
-use crate::files;
 use crate::releases::clock::{Clock, Machine};
 
 /// The repository that is served if none is named.
 pub const REPOSITORY: &str = "rehearsal/tsuku-dltest";
-
-/// A git tag of the served repository.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct Tag {
-    /// `v1.2.3`
-    pub name: String,
-    /// The commit it means, 40 hexadecimal digits.
-    pub commit: String,
-    /// The message of an annotated tag.
-    pub message: Option<String>,
-}
-
-impl Tag {
-    /// A lightweight tag with a made-up commit.
-    pub fn lightweight(name: &str) -> Self {
-        Self { name: name.to_owned(), commit: sha256(name.as_bytes())[..40].to_owned(), message: None }
-    }
-
-    /// An annotated tag with a made-up commit.
-    pub fn annotated(name: &str, message: &str) -> Self {
-        Self { message: Some(message.to_owned()), ..Self::lightweight(name) }
-    }
-
-    /// What the reference points to: the tag object of an annotated tag, else the commit.
-    fn object(&self) -> String {
-        match &self.message {
-            Some(message) => sha256(format!("{}\0{message}", self.commit).as_bytes())[..40].to_owned(),
-            None => self.commit.clone(),
-        }
-    }
-}
-
-/// A check that some workflow has made of a commit.
-#[derive(Clone, Debug)]
-pub struct Check {
-    /// The commit, 40 hexadecimal digits.
-    pub commit: String,
-    /// The job's name.
-    pub name: String,
-    /// `success`, `failure` and so on; none while it runs.
-    pub conclusion: Option<String>,
-}
-
-/// Sees every request and its answer.
-pub type Observer = Arc<dyn Fn(&Exchange) + Send + Sync>;
 
 /// How to serve.
 pub struct Options {
@@ -92,6 +63,12 @@ pub struct Options {
     pub tags: Vec<Tag>,
     /// The checks of the repository's commits.
     pub checks: Vec<Check>,
+    /// The commit that the default branch is at; made up if absent.
+    pub head: Option<String>,
+    /// The git repository that archives of the source are made of.
+    pub source: Option<PathBuf>,
+    /// Serve over TLS too, with a certificate of our own in `certificate.pem`.
+    pub tls: bool,
     /// Whether published releases are immutable.
     pub immutable: bool,
     /// Serve an asset's bytes directly instead of redirecting to the other host.
@@ -114,6 +91,9 @@ impl Options {
             token: None,
             tags: Vec::new(),
             checks: Vec::new(),
+            head: None,
+            source: None,
+            tls: false,
             immutable: false,
             direct_downloads: false,
             faults: Plan::default(),
@@ -123,73 +103,117 @@ impl Options {
     }
 }
 
-/// What all connections share.
-struct Server {
-    store: store::Store,
-    log: serve::Log,
-    dealer: faults::Dealer,
-    repository: String,
-    token: Option<String>,
-    checks: Vec<Check>,
-    immutable: bool,
-    direct_downloads: bool,
-    clock: Arc<dyn Clock>,
-    observer: Option<Observer>,
-    /// `http://127.0.0.1:1234`
-    base: String,
-    /// The same for the host that serves the bytes of assets.
-    objects: String,
-    stopping: AtomicBool,
-    connections: Mutex<HashMap<u64, TcpStream>>,
-    next_connection: AtomicU64,
-}
-
 /// A running server; it stops when dropped.
 pub struct Running {
     server: Arc<Server>,
-    addresses: [SocketAddr; 2],
+    /// Without TLS, and with it if it was asked for.
+    sites: Vec<Arc<Site>>,
+    certificate: Option<PathBuf>,
+    stop: Arc<Stop>,
+    addresses: Vec<SocketAddr>,
     threads: Vec<std::thread::JoinHandle<()>>,
+}
+
+/// What it takes to stop.
+#[derive(Default)]
+struct Stop {
+    is_stopping: AtomicBool,
+    connections: Mutex<HashMap<u64, TcpStream>>,
+}
+
+/// A socket that is listened on.
+struct Socket {
+    listener: TcpListener,
+    address: SocketAddr,
+    tls: Option<Arc<ServerConfig>>,
+    site: Arc<Site>,
+    is_objects: bool,
 }
 
 /// Starts to serve.
 pub fn start(options: Options) -> Result<Running> {
-    let listener = listen(&options.address)?;
-    let address = listener.local_addr().context("cannot read the address of the listening socket")?;
-    // Another port is another host to a client: GitHub's bytes come from another host too.
-    let objects_listener = listen(&SocketAddr::new(address.ip(), 0).to_string())?;
-    let objects_address = objects_listener.local_addr().context("cannot read the address of the listening socket")?;
-    files::create_dir(&options.directory)?;
+    let (listener, address) = listen(&options.address)?;
+    let store = store::Store::open(&options.directory, &options.tags, options.faults.wants_history())?;
+    let (mut sites, mut sockets) = (Vec::new(), Vec::new());
+    let certificate = options.tls.then(|| options.directory.join("certificate.pem"));
+    let mut add = |listener, address: SocketAddr, tls: Option<Arc<ServerConfig>>| -> Result<()> {
+        // GitHub's bytes come from another host, too.
+        let (objects, objects_address) = listen(&SocketAddr::new(address.ip(), 0).to_string())?;
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let site = Arc::new(Site {
+            base: format!("{scheme}://{address}"),
+            objects: format!("{scheme}://{}:{}", other_name(address.ip()), objects_address.port()),
+        });
+        sites.push(site.clone());
+        sockets.push(Socket { listener, address, tls: tls.clone(), site: site.clone(), is_objects: false });
+        sockets.push(Socket { listener: objects, address: objects_address, tls, site, is_objects: true });
+        Ok(())
+    };
+    add(listener, address, None)?;
+    if let Some(path) = &certificate {
+        let names = vec![address.ip().to_string(), "localhost".to_owned()];
+        let (listener, address) = listen(&SocketAddr::new(address.ip(), 0).to_string())?;
+        add(listener, address, Some(tls::configure(names, path)?))?;
+    }
     let server = Arc::new(Server {
-        store: store::Store::open(&options.directory, &options.tags, options.faults.wants_history())?,
-        log: serve::Log::open(&options.directory)?,
+        store,
+        log: log::Log::open(&options.directory)?,
         dealer: faults::Dealer::new(options.faults),
-        repository: options.repository,
-        token: options.token,
+        guard: Guard { token: options.token, address: address.ip() },
         checks: options.checks,
+        head: options.head.unwrap_or_else(|| sha256(options.repository.as_bytes())[..40].to_owned()),
+        repository: options.repository,
+        source: options.source,
+        secret: secret()?,
         immutable: options.immutable,
         direct_downloads: options.direct_downloads,
         clock: options.clock,
         observer: options.observer,
-        base: format!("http://{address}"),
-        objects: format!("http://{objects_address}"),
-        stopping: AtomicBool::new(false),
-        connections: Mutex::default(),
-        next_connection: AtomicU64::new(0),
+        numbers: AtomicU64::new(0),
     });
-    let threads = [(listener, false), (objects_listener, true)]
+    let stop = Arc::new(Stop::default());
+    let addresses = sockets.iter().map(|socket| socket.address).collect();
+    let threads = sockets
         .into_iter()
-        .map(|(listener, is_objects)| {
-            let server = server.clone();
-            std::thread::spawn(move || accept(&server, &listener, is_objects))
+        .map(|socket| {
+            let (server, stop) = (server.clone(), stop.clone());
+            std::thread::spawn(move || accept(&server, &stop, &socket))
         })
         .collect();
-    Ok(Running { server, addresses: [address, objects_address], threads })
+    Ok(Running { server, sites, certificate, stop, addresses, threads })
+}
+
+/// Something that nobody can guess.
+pub fn secret() -> Result<String> {
+    let mut bytes = [0; 20];
+    File::open("/dev/urandom")
+        .and_then(|mut file| file.read_exact(&mut bytes))
+        .context("cannot read random bytes from /dev/urandom")?;
+    Ok(hex(&bytes))
+}
+
+/// Another name for the host at `address`, if there is one: many clients keep the token on a redirect to another port
+/// of the same name.
+fn other_name(address: IpAddr) -> String {
+    let is_localhost = || {
+        let found = ("localhost", 0).to_socket_addrs();
+        found.is_ok_and(|mut found| found.any(|found| found.ip() == address))
+    };
+    if is_localhost() {
+        return "localhost".to_owned();
+    }
+    SocketAddr::new(address, 0).to_string().trim_end_matches(":0").to_owned()
 }
 
 impl Running {
     /// The address to give to a client as `GITHUB_API_URL`.
     pub fn url(&self) -> &str {
-        &self.server.base
+        &self.sites[0].base
+    }
+
+    /// The same with TLS, and the certificate to trust for it.
+    pub fn tls(&self) -> Option<(&str, &Path)> {
+        Some((&self.sites.get(1)?.base, self.certificate.as_deref()?))
     }
 
     /// `owner/name` of the served repository.
@@ -199,7 +223,7 @@ impl Running {
 
     /// The page of all releases, for a browser.
     pub fn page(&self) -> String {
-        format!("{}/{}/releases", self.server.base, self.server.repository)
+        format!("{}/{}/releases", self.url(), self.server.repository)
     }
 
     /// The requests so far, oldest first, as `(operation, status)`.
@@ -218,8 +242,8 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.server.stopping.store(true, Ordering::SeqCst);
-        for address in self.addresses {
+        self.stop.is_stopping.store(true, Ordering::SeqCst);
+        for address in &self.addresses {
             // Wakes the thread that accepts.
             let _ = TcpStream::connect(address);
         }
@@ -229,34 +253,38 @@ impl Drop for Running {
     }
 }
 
-fn listen(address: &str) -> Result<TcpListener> {
-    TcpListener::bind(address)
+fn listen(address: &str) -> Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(address)
         .with_context(|| format!("cannot listen on {address}"))
-        .hint("choose another address with --listen; port 0 takes any free port")
+        .hint("choose another address with --listen; port 0 takes any free port")?;
+    let address = listener.local_addr().context("cannot read the address of the listening socket")?;
+    Ok((listener, address))
 }
 
-fn accept(server: &Arc<Server>, listener: &TcpListener, is_objects: bool) {
+fn accept(server: &Arc<Server>, stop: &Arc<Stop>, socket: &Socket) {
+    let connections = || stop.connections.lock().unwrap_or_else(PoisonError::into_inner);
     let mut threads: Vec<std::thread::JoinHandle<()>> = Vec::new();
-    for stream in listener.incoming() {
-        if server.stopping.load(Ordering::SeqCst) {
+    for stream in socket.listener.incoming() {
+        if stop.is_stopping.load(Ordering::SeqCst) {
             break;
         }
         threads.retain(|thread| !thread.is_finished());
         // A client that gave up between its connect and our accept is its own problem.
         let Ok(stream) = stream else { continue };
         let _ = stream.set_nodelay(true);
-        let number = server.next_connection.fetch_add(1, Ordering::Relaxed);
+        let number = server.number();
         if let Ok(twin) = stream.try_clone() {
-            server.connections.lock().unwrap_or_else(PoisonError::into_inner).insert(number, twin);
+            connections().insert(number, twin);
         }
-        let server = server.clone();
+        let Ok(stream) = tls::Stream::new(stream, socket.tls.as_ref()) else { continue };
+        let (server, stop, site, is_objects) = (server.clone(), stop.clone(), socket.site.clone(), socket.is_objects);
         threads.push(std::thread::spawn(move || {
-            serve::serve(&server, stream, is_objects);
-            server.connections.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
+            serve::serve(&server, &site, stream, is_objects);
+            stop.connections.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
         }));
     }
     // The directory is free for another server only when no connection can write any more.
-    for connection in server.connections.lock().unwrap_or_else(PoisonError::into_inner).values() {
+    for connection in connections().values() {
         let _ = connection.shutdown(Shutdown::Both);
     }
     for thread in threads {

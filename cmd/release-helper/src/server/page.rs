@@ -1,16 +1,17 @@
 //! Pages to look at in a browser: the releases, their assets and digests, and the log of requests.
 
-use super::http::Response;
+use super::call::Call;
+use super::http::{Response, encode};
+use super::log::Entry;
 use super::routes::Operation;
-use super::serve::{Call, Entry};
 use super::shapes::place;
 use super::store::Release;
 
-const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:70em;margin:2em auto;padding:0 1em;color:#1f2328}\
-table{border-collapse:collapse;width:100%;margin:1em 0}td,th{padding:.3em .6em;border-bottom:1px solid #d1d9e0;text-align:left;vertical-align:top}\
-td.number{text-align:right}code{font:12px ui-monospace,monospace;word-break:break-all}.label{border-radius:1em;padding:.1em .6em;\
-font-size:12px;border:1px solid}.draft{color:#9a6700}.published{color:#1a7f37}.starter,.failed{color:#cf222e}pre{white-space:pre-wrap}\
-.log{font-size:13px}.log td{padding:.1em .6em}.log td:first-child{white-space:nowrap}@media(prefers-color-scheme:dark){body{background:#0d1117;color:#e6edf3}a{color:#4493f8}td,th{border-color:#3d444d}}";
+const STYLE: &str = include_str!("page.css");
+
+pub(super) fn stylesheet() -> Response {
+    Response::bytes(200, "text/css; charset=utf-8", STYLE.into())
+}
 
 /// A page is for the person who runs the server: unlike the API it shows drafts to everybody.
 pub(super) fn page(call: &Call<'_>) -> Response {
@@ -29,15 +30,17 @@ pub(super) fn page(call: &Call<'_>) -> Response {
     text += &log(&call.server.log.entries());
     let title = escape(&format!("Releases · {}", call.server.repository));
     let html = format!(
-        "<!DOCTYPE html><html lang=en><head><meta charset=utf-8><title>{title}</title><style>{STYLE}</style></head>\
+        "<!DOCTYPE html><html lang=en><head><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\
+         <title>{title}</title><link rel=stylesheet href=\"/style.css\"></head>\
          <body><h1><a href=\"/{0}/releases\">{title}</a></h1>{text}</body></html>",
-        escape(&call.server.repository)
+        encode(&call.server.repository)
     );
-    Response::bytes(200, "text/html; charset=utf-8", html.into_bytes())
+    let status = if shown.is_empty() && !call.route.name.is_empty() { 404 } else { 200 };
+    Response::bytes(status, "text/html; charset=utf-8", html.into_bytes())
 }
 
 fn section(call: &Call<'_>, release: &Release) -> String {
-    let repository = escape(&call.server.repository);
+    let repository = encode(&call.server.repository);
     let mut labels = vec![if release.draft { ("draft", "Draft") } else { ("published", "Published") }];
     for (holds, label) in
         [(release.prerelease, "Pre-release"), (release.latest, "Latest"), (release.immutable, "Immutable")]
@@ -54,7 +57,11 @@ fn section(call: &Call<'_>, release: &Release) -> String {
         let link = if release.draft {
             name.clone()
         } else {
-            format!("<a href=\"/{repository}/releases/download/{}/{name}\">{name}</a>", escape(&release.tag))
+            format!(
+                "<a href=\"/{repository}/releases/download/{}/{}\">{name}</a>",
+                encode(&release.tag),
+                encode(&asset.name)
+            )
         };
         rows += &format!(
             "<tr><td>{link}</td><td class=number>{}</td><td><code>{}</code></td><td class=\"{state}\">{state}</td></tr>",
@@ -68,10 +75,11 @@ fn section(call: &Call<'_>, release: &Release) -> String {
     }
     format!(
         "<h2 id=\"{id}\"><a href=\"/{repository}/releases/tag/{place}\">{title}</a>{labels}</h2>\
-         <p>tag <code>{tag}</code> · release {id} · created {created} · published {published}</p><pre>{body}</pre>\
-         <table><tr><th>asset</th><th>bytes</th><th>digest</th><th>state</th></tr>{rows}</table>",
+         <p class=about>tag <code>{tag}</code> · release {id} · created {created} · published {published}</p><pre>{body}</pre>\
+         <table><thead><tr><th>asset</th><th class=number>bytes</th><th>digest</th><th>state</th></tr></thead>\
+         <tbody>{rows}</tbody></table>",
         id = release.id,
-        place = escape(&place(release)),
+        place = encode(&place(release)),
         title = escape(release.name.as_deref().unwrap_or(&release.tag)),
         tag = escape(&release.tag),
         created = escape(&release.created_at),
@@ -84,7 +92,7 @@ fn log(entries: &[Entry]) -> String {
     let rows: String = entries
         .iter()
         .rev()
-        .filter(|entry| entry.operation != Operation::Page)
+        .filter(|entry| !matches!(entry.operation, Operation::Page | Operation::Stylesheet))
         .take(200)
         .map(|entry| {
             let class = if entry.status == 0 || entry.status >= 400 { "failed" } else { "" };
@@ -99,8 +107,8 @@ fn log(entries: &[Entry]) -> String {
         })
         .collect();
     format!(
-        "<h2>Requests, newest first</h2><table class=log><tr><th>time</th><th>method</th><th>path</th>\
-         <th>status</th><th>fault</th></tr>{rows}</table>"
+        "<div class=requests><h2>Requests, newest first</h2><table class=log><thead><tr><th>time</th><th>method</th>\
+         <th>path</th><th>status</th><th>fault</th></tr></thead><tbody>{rows}</tbody></table></div>"
     )
 }
 

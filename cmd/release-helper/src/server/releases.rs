@@ -1,59 +1,25 @@
 //! The operations on releases and tags.
 
-use std::io;
 use std::sync::Arc;
 
 use anyhow::Result;
 use serde_json::{Value, json};
 
+use super::call::Call;
 use super::faults::Kind;
-use super::http::{Connection, Response};
+use super::http::{Response, encode};
 use super::routes::Operation as O;
-use super::serve::{Access, Call};
 use super::shapes::{error, not_found, validation};
 use super::store::{Release, Releases};
-use super::{assets, page};
+use super::tag::is_tag_name;
 
 /// GitHub's limit for the notes of a release, in characters.
 const MAX_BODY: usize = 125_000;
 
-/// Answers a request; `None` closes the connection instead.
-pub(super) fn handle(call: &mut Call<'_>, connection: &mut Connection) -> io::Result<Option<Response>> {
-    let answer = match call.route.operation {
-        O::UploadReleaseAsset => return assets::upload(call, connection),
-        O::DownloadAsset | O::BrowserDownload => assets::download(call),
-        O::Object => assets::object(call),
-        O::ListReleaseAssets => Ok(assets::list(call)),
-        O::GetReleaseAsset => Ok(assets::get(call)),
-        O::UpdateReleaseAsset => assets::update(call),
-        O::DeleteReleaseAsset => assets::delete(call),
-        O::ListReleases => Ok(list(call)),
-        O::CreateRelease => create(call),
-        O::GetRelease | O::GetReleaseByTag | O::GetLatestRelease => Ok(get(call)),
-        O::UpdateRelease => update(call),
-        O::DeleteRelease => delete(call),
-        O::GenerateReleaseNotes => Ok(generate_notes(call)),
-        O::GetRef => Ok(reference(call)),
-        O::UpdateRef => move_tag(call),
-        O::GetTag => Ok(tag_object(call)),
-        O::ListCheckRuns => Ok(check_runs(call)),
-        O::GetRepository => Ok(Response::json(200, &call.links().repository())),
-        O::Page => Ok(page::page(call)),
-        O::Unknown => Ok(not_found()),
-    };
-    Ok(Some(answer.unwrap_or_else(|failure| internal(&failure))))
-}
-
-/// The answer when the server itself failed, say on a full disk.
-pub(super) fn internal(failure: &anyhow::Error) -> Response {
-    eprintln!("release server: {failure:#}");
-    error(500, "Server Error")
-}
-
 /// What a client with this access sees of the releases, newest first.
 pub(super) fn visible(call: &Call<'_>) -> Vec<Arc<Release>> {
     let releases = call.server.store.releases(call.server.clock.now(), call.lag());
-    releases.into_values().rev().filter(|release| call.access == Access::Push || !release.draft).collect()
+    releases.into_values().rev().filter(|release| call.may_push() || !release.draft).collect()
 }
 
 /// Cuts a page out of `items` and links to the next one, as `per_page` and `page` ask.
@@ -69,7 +35,7 @@ pub(super) fn paged(call: &Call<'_>, items: Vec<Value>) -> Response {
     if end == items.len() {
         return response;
     }
-    let url = |page: usize| format!("{}{}?per_page={size}&page={page}", call.server.base, call.request.path);
+    let url = |page: usize| format!("{}{}?per_page={size}&page={page}", call.site.base, call.request.path);
     response.with("link", format!("<{}>; rel=\"next\", <{}>; rel=\"last\"", url(page + 1), url(last)))
 }
 
@@ -93,12 +59,12 @@ pub(super) fn without_digests(call: &Call<'_>, mut value: Value) -> Value {
     value
 }
 
-fn list(call: &Call<'_>) -> Response {
+pub(super) fn list(call: &Call<'_>) -> Response {
     let items = visible(call).iter().map(|release| without_digests(call, call.links().release(release))).collect();
     paged(call, items)
 }
 
-fn get(call: &Call<'_>) -> Response {
+pub(super) fn get(call: &Call<'_>) -> Response {
     let releases = visible(call);
     let found = match call.route.operation {
         O::GetRelease => releases.iter().find(|release| release.id == call.route.id),
@@ -108,7 +74,7 @@ fn get(call: &Call<'_>) -> Response {
     found.map_or_else(not_found, |release| Response::json(200, &without_digests(call, call.links().release(release))))
 }
 
-fn create(call: &Call<'_>) -> Result<Response> {
+pub(super) fn create(call: &Call<'_>) -> Result<Response> {
     let Some(body) = writable(call) else { return Ok(not_found()) };
     let release = Release { id: call.server.store.new_id()?, created_at: call.time(), ..Release::default() };
     let changed = call.server.store.change(call.server.clock.now(), |releases, burned| {
@@ -126,7 +92,7 @@ fn create(call: &Call<'_>) -> Result<Response> {
     ))
 }
 
-fn update(call: &Call<'_>) -> Result<Response> {
+pub(super) fn update(call: &Call<'_>) -> Result<Response> {
     let Some(body) = writable(call) else { return Ok(not_found()) };
     let changed = call.server.store.change(call.server.clock.now(), |releases, burned| {
         let mut release = Release::clone(releases.get(&call.route.id).ok_or_else(not_found)?);
@@ -153,6 +119,7 @@ fn edit(
     release: &mut Release,
     body: &Value,
 ) -> Result<(), Response> {
+    refuse_wrong_types(body)?;
     let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
     let flag = |name: &str| body.get(name).and_then(Value::as_bool);
     let was_published = release.published_at.is_some();
@@ -169,6 +136,9 @@ fn edit(
     }
     if release.tag.is_empty() {
         return Err(validation("Release", "tag_name", "missing_field", None));
+    }
+    if !is_tag_name(&release.tag) {
+        return Err(validation("Release", "tag_name", "custom", Some("tag_name is not a valid tag")));
     }
     release.name = text("name").or(release.name.take());
     release.body = text("body").or(release.body.take());
@@ -209,14 +179,27 @@ fn edit(
     Ok(())
 }
 
-fn delete(call: &Call<'_>) -> Result<Response> {
-    if call.access != Access::Push || !call.server.store.remove(call.server.clock.now(), call.route.id)? {
+/// Fails if a field of a release has a value of another type than the description says.
+fn refuse_wrong_types(body: &Value) -> Result<(), Response> {
+    let texts = ["tag_name", "target_commitish", "name", "body"].map(|name| (name, "string"));
+    let flags = ["draft", "prerelease", "generate_release_notes"].map(|name| (name, "boolean"));
+    for (name, kind) in texts.into_iter().chain(flags) {
+        let Some(value) = body.get(name).filter(|value| !value.is_null()) else { continue };
+        if (kind == "string" && !value.is_string()) || (kind == "boolean" && !value.is_boolean()) {
+            return Err(error(422, &format!("Invalid request.\n\nFor 'properties/{name}', {value} is not a {kind}.")));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn delete(call: &Call<'_>) -> Result<Response> {
+    if !call.may_push() || !call.server.store.remove(call.server.clock.now(), call.route.id)? {
         return Ok(not_found());
     }
     Ok(Response::empty(204))
 }
 
-fn generate_notes(call: &Call<'_>) -> Response {
+pub(super) fn generate_notes(call: &Call<'_>) -> Response {
     let tag = writable(call).and_then(|body| body.get("tag_name")).and_then(Value::as_str);
     tag.map_or_else(not_found, |tag| Response::json(200, &json!({ "name": tag, "body": notes(tag) })))
 }
@@ -225,35 +208,20 @@ fn notes(tag: &str) -> String {
     format!("**Full Changelog**: everything up to {tag}")
 }
 
-fn reference(call: &Call<'_>) -> Response {
-    let tag = call.server.store.tag(&call.route.name);
-    tag.map_or_else(not_found, |tag| Response::json(200, &call.links().reference(&tag)))
-}
-
-fn move_tag(call: &Call<'_>) -> Result<Response> {
-    let commit = writable(call).and_then(|body| body["sha"].as_str());
-    let Some(commit) = commit else { return Ok(not_found()) };
-    let moved = call.server.store.move_tag(&call.route.name, commit)?;
-    Ok(moved.map_or_else(not_found, |tag| Response::json(200, &call.links().reference(&tag))))
-}
-
-fn check_runs(call: &Call<'_>) -> Response {
-    let wanted = call.request.parameter("check_name");
-    let all = call.server.checks.iter().filter(|check| check.commit == call.route.name);
-    let runs: Vec<_> = all
-        .filter(|check| wanted.as_deref().is_none_or(|name| name == check.name))
-        .enumerate()
-        .map(|(number, check)| call.links().check_run(number, check))
-        .collect();
-    Response::json(200, &serde_json::json!({ "total_count": runs.len(), "check_runs": runs }))
-}
-
-fn tag_object(call: &Call<'_>) -> Response {
-    let tag = call.server.store.tag_object(&call.route.name);
-    tag.map_or_else(not_found, |tag| Response::json(200, &call.links().tag_object(&tag)))
+/// The way from `releases/latest` to the latest release's own address.
+pub(super) fn latest(call: &Call<'_>) -> Response {
+    let releases = visible(call);
+    let Some(release) = releases.iter().find(|release| !release.draft && release.latest) else { return not_found() };
+    let web = call.links().web();
+    let (tag, file) = (encode(&release.tag), &call.route.file);
+    Response::redirect(if file.is_empty() {
+        format!("{web}/releases/tag/{tag}")
+    } else {
+        format!("{web}/releases/download/{tag}/{}", encode(file))
+    })
 }
 
 /// The JSON object in the body, if the client may write.
-fn writable<'a>(call: &'a Call<'_>) -> Option<&'a Value> {
-    call.body.as_ref().filter(|body| call.access == Access::Push && body.is_object())
+pub(super) fn writable<'a>(call: &'a Call<'_>) -> Option<&'a Value> {
+    call.body.as_ref().filter(|_| call.may_push())
 }

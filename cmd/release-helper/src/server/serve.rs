@@ -1,171 +1,74 @@
 //! One connection: read a request, perhaps let something go wrong, answer, log.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::net::TcpStream;
-use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::io;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
-use serde::Serialize;
 use serde_json::Value;
 
-use super::Server;
+use super::account::{self, RATE_LIMIT};
+use super::archive;
+use super::assets;
+use super::call::{Call, Server, Site, internal};
+use super::conditional;
 use super::faults::{Drawn, Kind};
+use super::graphql;
+use super::guard::{Access, harden};
 use super::http::{Connection, Content, Request, Response};
-use super::routes::{Operation, Route, route};
-use super::shapes::{Links, error, not_found};
+use super::log::{Entry, Exchange};
+use super::page;
+use super::refs;
+use super::releases;
+use super::routes::{Operation, route, route_to_object};
+use super::shapes::{error, not_found};
+use super::tls::Stream;
 use crate::releases::clock::{epoch_seconds, rfc3339};
 
-/// So many requests are kept for the page; the file has them all.
-const KEPT: usize = 10_000;
-
-/// A request and its answer, as an observer sees them.
-#[derive(Clone, Debug)]
-pub struct Exchange {
-    /// Which operation it was.
-    pub operation: Operation,
-    /// The head of the request.
-    pub request: Request,
-    /// The body of the request if it was JSON.
-    pub body: Option<Value>,
-    /// The status of the answer; 0 if there was none.
-    pub status: u16,
-    /// The body of the answer if it was JSON.
-    pub answer: Option<Value>,
-    /// What went wrong on purpose.
-    pub fault: Option<Kind>,
-}
-
-/// A line of the log.
-#[derive(Clone, Serialize)]
-pub(super) struct Entry {
-    pub(super) time: String,
-    pub(super) method: String,
-    pub(super) path: String,
-    pub(super) operation: Operation,
-    pub(super) status: u16,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) fault: Option<String>,
-}
-
-/// The log of requests, in memory for the page and in `requests.jsonl`. It never holds headers, so no token.
-pub(super) struct Log {
-    entries: Mutex<Vec<Entry>>,
-    file: Mutex<File>,
-}
-
-impl Log {
-    pub(super) fn open(directory: &Path) -> Result<Self> {
-        let path = directory.join("requests.jsonl");
-        let file = OpenOptions::new().create(true).append(true).open(&path);
-        Ok(Self {
-            entries: Mutex::default(),
-            file: Mutex::new(file.with_context(|| format!("cannot write {}", path.display()))?),
-        })
-    }
-
-    pub(super) fn entries(&self) -> Vec<Entry> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn add(&self, entry: Entry) {
-        if let Ok(mut line) = serde_json::to_vec(&entry) {
-            line.push(b'\n');
-            // The log is for people; a full disk must not change an answer.
-            let _ = self.file.lock().unwrap_or_else(PoisonError::into_inner).write_all(&line);
-        }
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        if entries.len() == KEPT {
-            entries.remove(0);
-        }
-        entries.push(entry);
-    }
-}
-
-/// What a client may do.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Access {
-    /// See what is published.
-    Read,
-    /// See drafts, and write.
-    Push,
-}
-
-/// What a handler needs to know beside the store.
-pub(super) struct Call<'a> {
-    pub(super) server: &'a Server,
-    pub(super) request: &'a Request,
-    pub(super) route: &'a Route,
-    pub(super) access: Access,
-    pub(super) fault: Option<Drawn>,
-    pub(super) body: Option<Value>,
-}
-
-impl Call<'_> {
-    pub(super) fn links(&self) -> Links<'_> {
-        Links { base: &self.server.base, repository: &self.server.repository }
-    }
-
-    /// How far a reading lags behind.
-    pub(super) fn lag(&self) -> Duration {
-        match self.fault {
-            Some(Drawn { kind: Kind::Lag, time }) => time,
-            _ => Duration::ZERO,
-        }
-    }
-
-    pub(super) fn has(&self, kind: Kind) -> bool {
-        self.fault.is_some_and(|fault| fault.kind == kind)
-    }
-
-    /// The time now as the API writes it.
-    pub(super) fn time(&self) -> String {
-        rfc3339(self.server.clock.now())
-    }
-}
-
 /// Serves a connection until either side closes it.
-pub(super) fn serve(server: &Server, stream: TcpStream, is_objects: bool) {
+pub(super) fn serve(server: &Server, site: &Site, stream: Stream, is_objects: bool) {
     let mut connection = Connection::new(stream);
-    // An error here is a client that went away or does not speak HTTP: close.
-    while let Ok(Some(request)) = connection.next() {
-        match exchange(server, &mut connection, &request, is_objects) {
-            Ok(true) if !request.closes() => {}
-            _ => break,
+    loop {
+        match connection.next() {
+            Ok(Some(request)) => match exchange(server, site, &mut connection, &request, is_objects) {
+                Ok(true) if !request.closes => {}
+                // A client that went away, a fault that cuts, or the last answer.
+                _ => break,
+            },
+            Err(failure) if failure.kind() == io::ErrorKind::InvalidData => {
+                // What cannot be understood has no end either: the connection ends here.
+                let response = harden(error(400, &failure.to_string()), Operation::Unknown);
+                let _ = connection.answer(response.with("connection", "close"), false);
+                break;
+            }
+            Ok(None) | Err(_) => break,
         }
     }
 }
 
 /// Answers one request. `false` closes the connection.
-fn exchange(server: &Server, connection: &mut Connection, request: &Request, is_objects: bool) -> io::Result<bool> {
-    let mut route = route(request, &server.repository);
-    if is_objects {
-        route.operation = Operation::Object;
-        route.id = request.path.rsplit('/').next().and_then(|id| id.parse().ok()).unwrap_or(0);
-    }
+fn exchange(
+    server: &Server,
+    site: &Site,
+    connection: &mut Connection,
+    request: &Request,
+    is_objects: bool,
+) -> io::Result<bool> {
+    let route = if is_objects { route_to_object(request) } else { route(request, &server.repository) };
     let operation = route.operation;
+    if let Some(refusal) = server.guard.wrong_host(request) {
+        log(server, request, operation, 421, None);
+        connection.answer(harden(refusal, operation).with("connection", "close"), request.is_head())?;
+        return Ok(false);
+    }
     let fault = match operation {
-        Operation::Page | Operation::Unknown => None,
+        Operation::Page | Operation::Stylesheet | Operation::Unknown => None,
         _ => server.dealer.draw(operation),
     };
-    let is_upload = operation == Operation::UploadReleaseAsset;
-    let body = if is_upload || request.length().is_none() {
-        None
-    } else {
-        let bytes = connection.json_body()?;
-        (!bytes.is_empty()).then(|| serde_json::from_slice(&bytes).unwrap_or(Value::Null))
+    let (body, unreadable) = match operation {
+        Operation::UploadReleaseAsset => (None, None),
+        _ => body(connection, request)?,
     };
-    let access = match (request.header("authorization"), &server.token) {
-        (None, _) => Some(Access::Read),
-        (Some(_), None) => Some(Access::Push),
-        (Some(given), Some(token)) => {
-            let given = given.split_once(' ').map_or("", |(_, given)| given.trim());
-            (given == token).then_some(Access::Push)
-        }
-    };
-    let mut call = Call { server, request, route: &route, access: access.unwrap_or(Access::Read), fault, body };
+    let access = server.guard.access(request);
+    let mut call = Call { server, site, request, route: &route, access: access.unwrap_or(Access::Read), fault, body };
     let refused = fault.and_then(|fault| refusal(server, request, fault));
     let mut response = match (refused, access) {
         _ if call.has(Kind::CutBefore) => None,
@@ -175,7 +78,10 @@ fn exchange(server: &Server, connection: &mut Connection, request: &Request, is_
         }
         (Some(refusal), _) => Some(refusal),
         (None, None) if !is_objects => Some(error(401, "Bad credentials")),
-        _ => super::releases::handle(&mut call, connection)?,
+        _ => match unreadable {
+            Some(refusal) => Some(refusal),
+            None => handle(&mut call, connection)?,
+        },
     };
     if call.has(Kind::CutAfter) {
         response = None;
@@ -186,29 +92,16 @@ fn exchange(server: &Server, connection: &mut Connection, request: &Request, is_
     {
         bytes.truncate(bytes.len() / 2);
     }
+    let response = response.map(|response| conditional::revalidate(request, response));
     let status = response.as_ref().map_or(0, |response| response.status);
-    server.log.add(Entry {
-        time: call.time(),
-        method: request.method.clone(),
-        path: if is_objects { request.path.clone() } else { target(request) },
-        operation,
-        status,
-        fault: fault.map(|fault| format!("{:?}", fault.kind)),
-    });
+    log(server, request, operation, status, fault);
     if let Some(observer) = &server.observer {
         let answer = match &response {
             Some(Response { content: Content::Bytes(bytes), .. }) => serde_json::from_slice(bytes).ok(),
             _ => None,
         };
-        let body = call.body.take();
-        observer(&Exchange {
-            operation,
-            request: request.clone(),
-            body,
-            status,
-            answer,
-            fault: fault.map(|fault| fault.kind),
-        });
+        let (request, body, fault) = (request.clone(), call.body.take(), fault.map(|fault| fault.kind));
+        observer(&Exchange { operation, request, body, status, answer, fault });
     }
     let Some(response) = response else { return Ok(false) };
     // An early refusal of a large upload: answer, then close, as GitHub's front does.
@@ -216,18 +109,95 @@ fn exchange(server: &Server, connection: &mut Connection, request: &Request, is_
     if is_small {
         connection.drain()?;
     }
-    let number = server.next_connection.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    connection.answer(response.with("x-github-request-id", format!("{number:04X}:REHEARSAL")))?;
+    // Nobody knows where the body of an upload in chunks ends: it was not read.
+    let is_last = request.closes || (request.is_chunked() && operation == Operation::UploadReleaseAsset);
+    let response = if is_last { response.with("connection", "close") } else { response };
+    connection.answer(finished(server, response, operation), request.is_head())?;
     if !is_small {
         connection.drain()?;
     }
-    Ok(true)
+    Ok(!is_last)
 }
 
-/// The path and query, for the log.
-fn target(request: &Request) -> String {
-    let query: Vec<String> = request.query.iter().map(|(key, value)| format!("{key}={value}")).collect();
-    if query.is_empty() { request.path.clone() } else { format!("{}?{}", request.path, query.join("&")) }
+/// The JSON that `request` carries, or the answer to one that carries none.
+fn body(connection: &mut Connection, request: &Request) -> io::Result<(Option<Value>, Option<Response>)> {
+    if request.length().is_none() && !request.is_chunked() {
+        return Ok((None, None));
+    }
+    let Some(bytes) = connection.json_body(request)? else {
+        return Ok((None, Some(error(413, "the body is too long").with("connection", "close"))));
+    };
+    if bytes.is_empty() {
+        return Ok((None, None));
+    }
+    Ok(match serde_json::from_slice(&bytes) {
+        Ok(body @ Value::Object(_)) => (Some(body), None),
+        Ok(_) => (None, Some(error(400, "Body should be a JSON object"))),
+        Err(_) => (None, Some(error(400, "Problems parsing JSON"))),
+    })
+}
+
+/// Answers a request; `None` closes the connection instead.
+fn handle(call: &mut Call<'_>, connection: &mut Connection) -> io::Result<Option<Response>> {
+    use Operation as O;
+    let answer = match call.route.operation {
+        O::UploadReleaseAsset => return assets::upload(call, connection),
+        O::DownloadAsset | O::BrowserDownload => assets::download(call),
+        O::Object if !call.route.name.is_empty() => archive::object(call),
+        O::Object => assets::object(call),
+        O::ListReleaseAssets => Ok(assets::list(call)),
+        O::GetReleaseAsset => Ok(assets::get(call)),
+        O::UpdateReleaseAsset => assets::update(call),
+        O::DeleteReleaseAsset => assets::delete(call),
+        O::ListReleases => Ok(releases::list(call)),
+        O::CreateRelease => releases::create(call),
+        O::GetRelease | O::GetReleaseByTag | O::GetLatestRelease => Ok(releases::get(call)),
+        O::UpdateRelease => releases::update(call),
+        O::DeleteRelease => releases::delete(call),
+        O::GenerateReleaseNotes => Ok(releases::generate_notes(call)),
+        O::BrowserLatest => Ok(releases::latest(call)),
+        O::ListTags => Ok(refs::tags(call)),
+        O::GetRef => Ok(refs::get(call)),
+        O::ListMatchingRefs => Ok(refs::matching(call)),
+        O::ListCheckRuns => Ok(refs::check_runs(call)),
+        O::CreateRef => refs::create(call),
+        O::DeleteRef => refs::delete(call),
+        O::GetTag => Ok(refs::tag_object(call)),
+        O::DownloadArchive => Ok(archive::redirect(call)),
+        O::GetRepository => Ok(Response::json(200, &call.links().repository())),
+        O::CheckImmutableReleases | O::GetUser | O::GetRateLimit | O::GetMeta => Ok(account::get(call)),
+        O::Graphql => Ok(graphql::answer(call)),
+        O::Page => Ok(page::page(call)),
+        O::Stylesheet => Ok(page::stylesheet()),
+        O::Unknown => Ok(not_found()),
+    };
+    Ok(Some(answer.unwrap_or_else(|failure| internal(&failure))))
+}
+
+/// Adds the headers of every answer.
+fn finished(server: &Server, response: Response, operation: Operation) -> Response {
+    let now = server.clock.now();
+    let used = server.log.count();
+    harden(response, operation)
+        .with("date", crate::date::http(epoch_seconds(now)))
+        .with("x-github-request-id", format!("{:04X}:REHEARSAL", server.number()))
+        .with("x-github-api-version-selected", "2022-11-28")
+        // Counted, not enforced; a fault may have said otherwise.
+        .with_default("x-ratelimit-limit", RATE_LIMIT)
+        .with_default("x-ratelimit-remaining", RATE_LIMIT.saturating_sub(used).max(1))
+        .with_default("x-ratelimit-reset", epoch_seconds(now) + 3600)
+}
+
+fn log(server: &Server, request: &Request, operation: Operation, status: u16, fault: Option<Drawn>) {
+    server.log.add(Entry {
+        time: rfc3339(server.clock.now()),
+        method: request.method.clone(),
+        // The query of an object is a signature.
+        path: if operation == Operation::Object { request.path.clone() } else { request.target() },
+        operation,
+        status,
+        fault: fault.map(|fault| format!("{:?}", fault.kind)),
+    });
 }
 
 /// The answer of a fault that refuses before anything is done.

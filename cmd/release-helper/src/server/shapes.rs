@@ -3,12 +3,12 @@
 
 use serde_json::{Value, json};
 
-use super::http::Response;
+use super::http::{Response, encode};
 use super::store::{Asset, Release};
-use super::{Check, Tag};
+use super::tag::{Check, Tag};
 
 /// The account that owns all releases here.
-const LOGIN: &str = "github-actions[bot]";
+pub(super) const LOGIN: &str = "github-actions[bot]";
 
 /// Where the answers' links point to.
 pub(super) struct Links<'a> {
@@ -30,7 +30,7 @@ impl Links<'_> {
     pub(super) fn release(&self, release: &Release) -> Value {
         let (api, web, id) = (self.api(), self.web(), release.id);
         // Links of a draft hold a placeholder instead of the tag and die on publication.
-        let place = place(release);
+        let place = encode(&place(release));
         json!({
             "url": format!("{api}/releases/{id}"),
             "assets_url": format!("{api}/releases/{id}/assets"),
@@ -50,8 +50,8 @@ impl Links<'_> {
             "updated_at": release.updated_at,
             "published_at": release.published_at,
             "assets": release.assets.iter().map(|asset| self.asset(release, asset)).collect::<Vec<_>>(),
-            "tarball_url": (!release.draft).then(|| format!("{api}/tarball/{}", release.tag)),
-            "zipball_url": (!release.draft).then(|| format!("{api}/zipball/{}", release.tag)),
+            "tarball_url": (!release.draft).then(|| format!("{api}/tarball/{place}")),
+            "zipball_url": (!release.draft).then(|| format!("{api}/zipball/{place}")),
             "body": release.body,
         })
     }
@@ -71,7 +71,9 @@ impl Links<'_> {
             "download_count": asset.downloads,
             "created_at": asset.created_at,
             "updated_at": asset.updated_at,
-            "browser_download_url": format!("{}/releases/download/{}/{}", self.web(), place(release), asset.name),
+            "browser_download_url": format!(
+                "{}/releases/download/{}/{}", self.web(), encode(&place(release)), encode(&asset.name),
+            ),
         })
     }
 
@@ -92,7 +94,7 @@ impl Links<'_> {
         json!({
             "ref": format!("refs/tags/{}", tag.name),
             "node_id": format!("REF_{}", tag.name),
-            "url": format!("{}/git/refs/tags/{}", self.api(), tag.name),
+            "url": format!("{}/git/refs/tags/{}", self.api(), encode(&tag.name)),
             "object": { "sha": tag.object(), "type": kind, "url": format!("{}/git/{kind}s/{}", self.api(), tag.object()) },
         })
     }
@@ -130,7 +132,19 @@ impl Links<'_> {
         })
     }
 
-    fn user(&self) -> Value {
+    /// A tag as the list of tags has it.
+    pub(super) fn listed_tag(&self, tag: &Tag) -> Value {
+        let (api, name) = (self.api(), encode(&tag.name));
+        json!({
+            "name": tag.name,
+            "commit": { "sha": tag.commit, "url": format!("{api}/commits/{}", tag.commit) },
+            "zipball_url": format!("{api}/zipball/refs/tags/{name}"),
+            "tarball_url": format!("{api}/tarball/refs/tags/{name}"),
+            "node_id": format!("REF_{}", tag.name),
+        })
+    }
+
+    pub(super) fn user(&self) -> Value {
         let url = format!("{}/users/{LOGIN}", self.base);
         json!({
             "login": LOGIN, "id": 41_898_282, "node_id": "MDM6Qm90NDE4OTgyODI=", "gravatar_id": "",

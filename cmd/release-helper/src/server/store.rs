@@ -2,15 +2,16 @@
 //! JSON file, each asset one file of bytes, both replaced by rename before the answer is sent.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
-use super::Tag;
+use super::directory::Directory;
+use super::tag::{Tag, is_hash};
 use crate::error::Hint;
 use crate::files;
 
@@ -67,10 +68,8 @@ struct Ledger {
 
 /// The state of the server.
 pub(super) struct Store {
-    directory: PathBuf,
+    directory: Directory,
     state: Mutex<State>,
-    /// Held for the life of the server: two servers on one directory would overwrite each other.
-    lock: File,
 }
 
 struct State {
@@ -83,36 +82,23 @@ struct State {
 
 impl Store {
     pub(super) fn open(directory: &Path, tags: &[Tag], keep_history: bool) -> Result<Self> {
-        let (releases_directory, assets) = (directory.join("releases"), directory.join("assets"));
-        files::create_dir(&releases_directory)?;
-        files::create_dir(&assets)?;
-        let lock_path = directory.join("lock");
-        let lock = File::create(&lock_path).with_context(|| format!("cannot write {}", lock_path.display()))?;
-        lock.try_lock()
-            .with_context(|| format!("{} is in use by another release server", directory.display()))
-            .hint("stop the other server, or give this one another --directory")?;
+        let directory = Directory::take(directory)?;
+        let mut ledger = read_ledger(&directory.ledger())?;
         let mut releases = Releases::new();
-        for entry in list(&releases_directory)? {
-            let release: Release = serde_json::from_slice(&files::read(&entry)?)
-                .with_context(|| format!("{} is not a release", entry.display()))
+        for (id, path) in directory.releases()? {
+            let read = || -> Result<Release> {
+                let release: Release = serde_json::from_slice(&files::read(&path)?)?;
+                ensure!(release.id == id, "it says that it is release {}", release.id);
+                Ok(release)
+            };
+            let release = read()
+                .with_context(|| format!("{} is not a release", path.display()))
                 .hint("remove the file, or start with an empty --directory")?;
-            releases.insert(release.id, Arc::new(release));
+            releases.insert(id, Arc::new(release));
         }
-        // Bytes of an upload that a kill interrupted; the asset itself stays as `starter`, as on GitHub.
-        let known = |path: &Path| {
-            let id = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse::<u64>().ok());
-            releases.values().flat_map(|release| &release.assets).any(|asset| Some(asset.id) == id)
-        };
-        for orphan in list(&assets)?.into_iter().filter(|path| !known(path)) {
-            fs::remove_file(&orphan).with_context(|| format!("cannot remove {}", orphan.display()))?;
-        }
-        let ledger_path = directory.join("ledger.json");
-        let mut ledger: Ledger = if ledger_path.exists() {
-            serde_json::from_slice(&files::read(&ledger_path)?)
-                .with_context(|| format!("{} is not a ledger", ledger_path.display()))?
-        } else {
-            Ledger { next_block: 1, ..Ledger::default() }
-        };
+        // The asset whose upload was interrupted stays as `starter`, as on GitHub; its bytes do not.
+        directory
+            .sweep_assets(|id| releases.values().flat_map(|release| &release.assets).any(|asset| asset.id == id))?;
         for tag in tags {
             ledger.tags.retain(|known| known.name != tag.name);
             ledger.tags.push(tag.clone());
@@ -123,7 +109,7 @@ impl Store {
             releases,
             ledger,
         };
-        Ok(Self { directory: directory.to_owned(), state: Mutex::new(state), lock })
+        Ok(Self { directory, state: Mutex::new(state) })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -158,20 +144,39 @@ impl Store {
         self.state().ledger.tags.iter().find(|tag| tag.name == name).cloned()
     }
 
-    /// Has the tag called `name` mean another commit, as a forced push does; says whether there is such a tag.
-    pub(super) fn move_tag(&self, name: &str, commit: &str) -> Result<Option<Tag>> {
-        let mut state = self.state();
-        let Some(tag) = state.ledger.tags.iter_mut().find(|tag| tag.name == name) else { return Ok(None) };
-        commit.clone_into(&mut tag.commit);
-        tag.message = None;
-        let moved = tag.clone();
-        self.write_ledger(&state.ledger)?;
-        Ok(Some(moved))
-    }
-
     /// The annotated tag object `sha`.
     pub(super) fn tag_object(&self, sha: &str) -> Option<Tag> {
         self.state().ledger.tags.iter().find(|tag| tag.message.is_some() && tag.object() == sha).cloned()
+    }
+
+    /// All tags, in the order of their names.
+    pub(super) fn tags(&self) -> Vec<Tag> {
+        let mut tags = self.state().ledger.tags.clone();
+        tags.sort_by(|one, other| one.name.cmp(&other.name));
+        tags
+    }
+
+    /// Adds a tag; `false` if there is one of that name.
+    pub(super) fn add_tag(&self, tag: Tag) -> Result<bool> {
+        let mut state = self.state();
+        if state.ledger.tags.iter().any(|known| known.name == tag.name) {
+            return Ok(false);
+        }
+        state.ledger.tags.push(tag);
+        self.write_ledger(&state.ledger)?;
+        Ok(true)
+    }
+
+    /// Removes the tag called `name`; `false` if there is none.
+    pub(super) fn remove_tag(&self, name: &str) -> Result<bool> {
+        let mut state = self.state();
+        let before = state.ledger.tags.len();
+        state.ledger.tags.retain(|tag| tag.name != name);
+        let is_removed = state.ledger.tags.len() < before;
+        if is_removed {
+            self.write_ledger(&state.ledger)?;
+        }
+        Ok(is_removed)
     }
 
     /// An id that no release and no asset ever had.
@@ -199,10 +204,14 @@ impl Store {
             Ok(release) => Arc::new(release),
             Err(refusal) => return Ok(Err(refusal)),
         };
-        files::write(&self.release_path(release.id), &serde_json::to_vec(&*release)?)?;
+        files::write(&self.directory.release(release.id), &serde_json::to_vec(&*release)?)?;
         if !release.draft && state.ledger.tags.iter().all(|tag| tag.name != release.tag) {
             // GitHub makes a lightweight tag at the moment of publication.
-            state.ledger.tags.push(Tag::lightweight(&release.tag));
+            let mut tag = Tag::lightweight(&release.tag);
+            if is_hash(&release.target_commitish) {
+                tag.commit.clone_from(&release.target_commitish);
+            }
+            state.ledger.tags.push(tag);
             self.write_ledger(&state.ledger)?;
         }
         state.releases.insert(release.id, release.clone());
@@ -218,7 +227,7 @@ impl Store {
             state.ledger.burned.push(release.tag.clone());
             self.write_ledger(&state.ledger)?;
         }
-        let path = self.release_path(id);
+        let path = self.directory.release(id);
         fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
         for asset in &release.assets {
             self.remove_bytes(asset.id);
@@ -235,22 +244,11 @@ impl Store {
 
     /// Where the bytes of an asset are.
     pub(super) fn asset_path(&self, asset: u64) -> PathBuf {
-        self.directory.join("assets").join(asset.to_string())
-    }
-
-    fn release_path(&self, id: u64) -> PathBuf {
-        self.directory.join("releases").join(format!("{id}.json"))
+        self.directory.asset(asset)
     }
 
     fn write_ledger(&self, ledger: &Ledger) -> Result<()> {
-        files::write(&self.directory.join("ledger.json"), &serde_json::to_vec(ledger)?)
-    }
-}
-
-impl Drop for Store {
-    fn drop(&mut self) {
-        // Closing is not enough: a child that another thread is just starting holds a copy until it executes.
-        let _ = self.lock.unlock();
+        files::write(&self.directory.ledger(), &serde_json::to_vec(ledger)?)
     }
 }
 
@@ -262,16 +260,14 @@ impl State {
     }
 }
 
-/// The files in `directory`, without the temporary ones of an interrupted write.
-fn list(directory: &Path) -> Result<Vec<PathBuf>> {
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(directory).with_context(|| format!("cannot list {}", directory.display()))? {
-        let path = entry.with_context(|| format!("cannot list {}", directory.display()))?.path();
-        if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".tmp-")) {
-            fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
-        } else {
-            paths.push(path);
-        }
+/// The ledger of a directory; a new one is written at once, as the mark that the directory is ours.
+fn read_ledger(path: &Path) -> Result<Ledger> {
+    if !path.exists() {
+        let ledger = Ledger { next_block: 1, ..Ledger::default() };
+        files::write(path, &serde_json::to_vec(&ledger)?)?;
+        return Ok(ledger);
     }
-    Ok(paths)
+    serde_json::from_slice(&files::read(path)?)
+        .with_context(|| format!("{} is not a release server's ledger", path.display()))
+        .hint("give a new or an empty directory with --directory")
 }

@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 use super::clock;
 use crate::build::cargo::{Surroundings, staged};
 use crate::files;
-use crate::process::Call;
+use crate::process::{self, Call};
 
 /// One thing around a build that must not reach its bytes.
 pub struct Variation {
@@ -80,8 +80,8 @@ impl Plan {
         files::create_dir(&staged(&self.place))?;
         files::write(&staged(&self.place).join("file"), b"")?;
         self.prepare()?;
-        let command = self.surroundings.command(Path::new("true"), &self.place)?;
-        match Call::new(command).outcome() {
+        let program = process::find("true").context("there is no `true` on PATH")?;
+        match self.surroundings.call(&program, &self.place, &[])?.outcome() {
             Ok(outcome) if outcome.status.success() => Ok(None),
             Ok(outcome) => {
                 let said = String::from_utf8_lossy(&outcome.stderr).into_owned();

@@ -8,7 +8,7 @@ pub mod report;
 mod tree;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -19,8 +19,10 @@ use crate::contract::{Contract, Platform};
 use crate::digest;
 use crate::error::hinted;
 use crate::interrupt::Scratch;
+use crate::place;
 use crate::record::{self, Record};
 use crate::releases::Sums;
+use crate::source::{Part, recipe};
 use crate::toolchain::Toolchain;
 use crate::vary;
 use crate::version::{self, Tag};
@@ -42,6 +44,18 @@ pub struct Options {
     pub commit: Option<String>,
     /// How many more rebuilds to make under varied surroundings.
     pub rounds: usize,
+    /// Whose contract the release is held to.
+    pub contract: Whose,
+}
+
+/// Whose contract a release is held to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Whose {
+    /// This helper's; a tag with another one is a fault
+    Own,
+    /// The tag's, whatever it says
+    Tag,
 }
 
 /// The verdict on one platform.
@@ -100,8 +114,14 @@ pub struct Report {
     pub origin: String,
     /// The commit that was rebuilt.
     pub commit: String,
+    /// Who says that the tag means it.
+    pub said_by: Vec<String>,
+    /// Whose contract the release was held to.
+    pub contract: Whose,
     /// What rebuilt it: backend, toolchain and host.
     pub rebuilder: String,
+    /// Whether the build was confined.
+    pub confinement: String,
     /// What is wrong with the release as a whole.
     pub faults: Vec<String>,
     /// One row for each platform.
@@ -135,6 +155,9 @@ pub struct Rebuilt {
     tag: Tag,
     source: tree::Source,
     contract: Contract,
+    whose: Whose,
+    /// How the tag's contract is not this helper's.
+    contract_faults: Vec<String>,
     rebuild: Rebuild,
     /// The names of the platforms that were asked for.
     platforms: Vec<String>,
@@ -146,12 +169,21 @@ impl Rebuilt {
     pub fn new(options: &Options, published: &Published) -> Result<Self> {
         let source = tree::find(options, published)?;
         let scratch = Scratch::new()?;
-        let tree = scratch.path().join("tree");
-        source.export(&scratch.path().join("clone"), &tree)?;
+        let (clone, mut tree) = (scratch.path().join("clone"), scratch.path().join("tree"));
+        source.export(Part::Program, &clone, &tree)?;
+        recipe::check(&tree)?;
+        let (contract, contract_faults) = contract(options.contract, &tree)?;
+        let toolchain = Toolchain::of_tree(&tree);
+        // Cargo answers in seconds what Nix has to fetch first.
+        let backend = options.backend.unwrap_or(if toolchain.is_ok() { Backend::Cargo } else { Backend::Nix });
+        if backend == Backend::Nix {
+            tree = scratch.path().join("flake");
+            source.export(Part::All, &clone, &tree)?;
+        }
         version::inject(&tree, &options.tag)?;
-        let contract = Contract::of_tree(&tree)?;
         let platforms = contract.select(&options.platforms)?;
-        let rebuild = Rebuild::run(options, &contract, &platforms, &tree, &source.commit, &scratch)?;
+        let job = rebuild::Job { backend, contract: &contract, platforms: &platforms, tree: &tree, tag: &options.tag };
+        let rebuild = job.run(toolchain, &source.commit, &scratch)?;
         let variations = match (&rebuild.toolchain, options.rounds) {
             (_, 0) => None,
             (None, _) => anyhow::bail!("varied rebuilds need cargo and the toolchain of rust-toolchain.toml"),
@@ -162,7 +194,8 @@ impl Rebuilt {
             }
         };
         let platforms = platforms.into_iter().map(|platform| platform.name.clone()).collect();
-        Ok(Self { tag: options.tag.clone(), source, contract, rebuild, platforms, variations })
+        let (tag, whose) = (options.tag.clone(), options.contract);
+        Ok(Self { tag, source, contract, whose, contract_faults, rebuild, platforms, variations })
     }
 
     /// The rebuilt artifacts.
@@ -178,6 +211,7 @@ impl Rebuilt {
     /// Holds `published` against them.
     pub fn judge(&self, published: &Published) -> Result<Report> {
         let mut faults = self.source.faults(published.commit.as_deref());
+        faults.extend(self.contract_faults.iter().cloned());
         faults.extend(wrong_set(&self.contract, published));
         let sums = sums(&self.contract, published, &self.platforms, &mut faults);
         for platform in self.contract.platforms().filter(|platform| !self.platforms.contains(&platform.name)) {
@@ -213,12 +247,29 @@ impl Rebuilt {
             tag: self.tag.to_string(),
             origin: published.origin.clone(),
             commit: self.source.commit.clone(),
+            said_by: self.source.witnesses(),
+            contract: self.whose,
+            confinement: self.rebuild.confinement.clone(),
             rebuilder: self.rebuild.by.clone(),
             faults,
             platforms: rows,
             variations: self.variations.clone(),
         })
     }
+}
+
+/// The contract that the release is held to, and how the one in `tree` is another.
+fn contract(whose: Whose, tree: &Path) -> Result<(Contract, Vec<String>)> {
+    let theirs = Contract::of_tree(tree);
+    if whose == Whose::Tag {
+        return Ok((theirs?, Vec::new()));
+    }
+    let own = Contract::embedded()?;
+    let fault = match theirs {
+        Ok(theirs) => own.difference(&theirs).map(|difference| format!("the tag has another contract: {difference}")),
+        Err(error) => Some(format!("the tag has a contract that this helper cannot read: {error:#}")),
+    };
+    Ok((own, fault.into_iter().collect()))
 }
 
 /// How the set of assets is not the contract's.
@@ -295,6 +346,8 @@ fn row(
                 reasons.push(format!("it is {what}, no program: is a proxy or a login page in between?"));
             }
             check_record(platform, published, &sha256, commit, record, reasons);
+            let broken = rebuild.broken.iter().filter(|(name, _)| *name == platform.name);
+            reasons.extend(broken.map(|(_, clause)| format!("what was rebuilt breaks the contract: {clause}")));
             if let Some(artifact) = artifact.filter(|artifact| artifact.bytes != *bytes) {
                 let compared = artifact::compare(bytes, &artifact.bytes);
                 reasons.push(format!("published (A) against rebuilt (B): {}", compared.summary()));
@@ -374,7 +427,7 @@ pub fn preflight(options: &Options) -> Result<()> {
     let mut git = std::process::Command::new("git");
     git.arg("--version");
     crate::process::Call::new(git).hint("install git: the tagged sources come from a repository").read()?;
-    let place = std::env::temp_dir();
+    let place = place::find()?;
     let space = rustix::fs::statvfs(&place).with_context(|| format!("cannot look at {}", place.display()))?;
     let free = space.f_bavail.saturating_mul(space.f_frsize);
     if free < SPACE {

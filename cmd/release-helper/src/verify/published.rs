@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use crate::error::{Hint, hinted};
 use crate::releases::{Asset, Client};
-use crate::{files, foreign};
+use crate::{files, foreign, source};
 
 /// No asset of a release is larger: neither is one that claims to be.
 const LARGEST: u64 = 16 * 1024 * 1024;
@@ -24,8 +24,8 @@ pub struct Published {
     pub files: BTreeMap<String, Vec<u8>>,
     /// The commit of its tag, as the server says; `None` if there is no server to ask.
     pub commit: Option<String>,
-    /// Where its repository can be cloned, if that is known.
-    pub clone_url: Option<String>,
+    /// The repository that the user named: where the sources are cloned, if they are not here.
+    pub repository: Option<String>,
     /// What is wrong with single assets before anything is rebuilt: the name and the reason.
     pub faults: Vec<(String, String)>,
 }
@@ -45,11 +45,17 @@ impl Published {
             .with_context(|| format!("cannot read the tag {tag} of {}", client.repository()))?
             .with_context(|| format!("{} has a release {tag}, but no such tag", client.repository()))
             .hint("without the tag nobody can say what the release was built from: do not trust it")?;
+        if !source::is_hash(&commit) {
+            return Err(hinted(
+                format_args!("{} says that {tag} is {commit:?}, which names no commit", client.repository()),
+                "an honest server names 40 hexadecimal digits: do not trust this one",
+            ));
+        }
         let mut published = Self {
-            origin: release.html_url.clone(),
+            origin: format!("{}/releases/tag/{tag}", client.page()),
             files: BTreeMap::new(),
             commit: Some(commit),
-            clone_url: release.html_url.split_once("/releases/").map(|(repository, _)| repository.to_owned()),
+            repository: Some(client.page()),
             faults: Vec::new(),
         };
         let assets = client.assets(release.id).context("cannot list the assets of the release")?;
@@ -119,7 +125,7 @@ impl Published {
             origin: foreign::line(&directory.display().to_string()),
             files: BTreeMap::new(),
             commit: None,
-            clone_url: None,
+            repository: None,
             faults: Vec::new(),
         };
         let entries = directory

@@ -4,14 +4,16 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::Options;
+use crate::artifact::inspect;
 use crate::build::{Artifact, Backend, cargo, nix};
+use crate::confine::Strength;
 use crate::contract::{Contract, Platform};
 use crate::error::hint_of;
 use crate::interrupt::Scratch;
 use crate::output;
 use crate::record::{self, Record};
 use crate::toolchain::Toolchain;
+use crate::version::Tag;
 
 /// What was rebuilt here, and what was not.
 pub(super) struct Rebuild {
@@ -21,34 +23,40 @@ pub(super) struct Rebuild {
     /// For the platforms that are not among the artifacts: why, and what would allow it.
     pub(super) obstacles: Vec<(String, String)>,
     pub(super) toolchain: Option<Toolchain>,
+    /// The clauses of the contract that an artifact breaks, by platform.
+    pub(super) broken: Vec<(String, String)>,
+    /// Whether the build was confined.
+    pub(super) confinement: String,
 }
 
-impl Rebuild {
-    pub(super) fn run(
-        options: &Options,
-        contract: &Contract,
-        platforms: &[&Platform],
-        tree: &Path,
-        commit: &str,
-        scratch: &Scratch,
-    ) -> Result<Self> {
-        let toolchain = Toolchain::of_tree(tree);
-        // Cargo answers in seconds what Nix has to fetch first.
-        let backend = options.backend.unwrap_or(if toolchain.is_ok() { Backend::Cargo } else { Backend::Nix });
+/// What to rebuild.
+pub(super) struct Job<'a> {
+    pub(super) backend: Backend,
+    pub(super) contract: &'a Contract,
+    pub(super) platforms: &'a [&'a Platform],
+    pub(super) tree: &'a Path,
+    pub(super) tag: &'a Tag,
+}
+
+impl Job<'_> {
+    pub(super) fn run(&self, toolchain: Result<Toolchain>, commit: &str, scratch: &Scratch) -> Result<Rebuild> {
+        let Self { contract, platforms, tree, .. } = *self;
         let host = format!("{} {}", std::env::consts::ARCH, std::env::consts::OS);
-        let mut rebuild = Self {
+        let mut rebuild = Rebuild {
             by: format!("nix on {host}"),
             artifacts: Vec::new(),
             records: Vec::new(),
             obstacles: Vec::new(),
             toolchain: None,
+            broken: Vec::new(),
+            confinement: "confined as Nix is configured".to_owned(),
         };
         let place = scratch.path().join("a verifier's place");
         let mut obstacle = |platform: &Platform, error: &anyhow::Error| {
             let hint = hint_of(error).map(|hint| format!("; {hint}")).unwrap_or_default();
             rebuild.obstacles.push((platform.name.clone(), format!("{error:#}{hint}")));
         };
-        let name = match backend {
+        let name = match self.backend {
             Backend::Cargo => {
                 let toolchain = toolchain?;
                 let mut able = Vec::new();
@@ -67,6 +75,7 @@ impl Rebuild {
                     rebuild.artifacts =
                         cargo::build(&toolchain, contract, &able, tree, &place, &cargo::Surroundings::default())?;
                 }
+                rebuild.confinement = Strength::here().to_string();
                 rebuild.by = format!("cargo, Rust {}, on {host}", toolchain.version);
                 rebuild.toolchain = Some(toolchain);
                 "cargo"
@@ -94,9 +103,19 @@ impl Rebuild {
                 .collect();
             rebuild.records = record::records(contract, toolchain, tree, Some(commit), name, &known)?;
         }
+        for artifact in &rebuild.artifacts {
+            let platform = contract.platform(&artifact.platform)?;
+            let inspection = inspect::inspect(&artifact.bytes, platform, contract, Some(&self.tag.version()))?;
+            let broken = inspection.broken().map(|clause| {
+                (platform.name.clone(), format!("{} is {}, not {}", clause.clause, clause.measured, clause.expected))
+            });
+            rebuild.broken.extend(broken);
+        }
         Ok(rebuild)
     }
+}
 
+impl Rebuild {
     pub(super) fn platforms<'c>(&self, contract: &'c Contract) -> Result<Vec<&'c Platform>> {
         self.artifacts.iter().map(|artifact| contract.platform(&artifact.platform)).collect()
     }

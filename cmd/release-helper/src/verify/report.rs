@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Answer, Report, Row};
+use super::{Answer, Report, Row, Whose};
 use crate::artifact::Comparison;
 use crate::foreign::markdown;
 
@@ -23,6 +23,16 @@ impl Report {
                 format!("{} could not be told: {} of {total} not rebuilt here", self.tag, count(Answer::NotRebuiltHere))
             }
         }
+    }
+
+    /// What was rebuilt, in one line: the release, the commit, who says so, and whose contract it was held to.
+    pub fn source(&self) -> String {
+        let said_by = self.said_by.join(" and ");
+        let contract = match self.contract {
+            Whose::Own => "",
+            Whose::Tag => ", held to the tag's own contract",
+        };
+        format!("{} of {}: commit {}, says {said_by}{contract}", self.tag, self.origin, self.commit)
     }
 
     /// Markdown.

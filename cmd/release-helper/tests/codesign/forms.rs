@@ -129,7 +129,11 @@ fn sha1_comes_first_where_the_minimum_system_knows_no_other() {
 fn kernels_of_intel_machines_refuse_large_pages() {
     let style = Style::Codesign(Some(PageSize::Large));
     let signing = Signing { identifier: Some("program".into()), style };
-    let report = verify(&sign(&Image::new(INTEL).bytes(), &signing).unwrap()).unwrap();
+    let mut program = sign(&Image::new(ARM).bytes(), &signing).unwrap();
+    assert!(verify(&program).unwrap().holds());
+    // `cputype` and `cpusubtype`.
+    program[4..8].copy_from_slice(&INTEL.0.to_le_bytes());
+    program[8..12].copy_from_slice(&INTEL.1.to_le_bytes());
+    let report = verify(&program).unwrap();
     assert!(report.first_problem().unwrap().contains("kernels refuse pages of 2^14 bytes on x86_64"));
-    assert!(verify(&sign(&Image::new(ARM).bytes(), &signing).unwrap()).unwrap().holds());
 }

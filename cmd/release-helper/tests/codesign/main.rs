@@ -1,5 +1,6 @@
 //! What `sign`, `unsign` and `signature` promise, on real Mach-O files.
 
+mod apple;
 mod corpus;
 mod files;
 mod finds;

@@ -14,6 +14,15 @@ fn the_readmes_commands_work_against_the_kept_server() {
     let mut said = BufReader::new(server.stderr.take().unwrap()).lines().map(Result::unwrap);
     let api = said.find_map(|line| line.strip_prefix("API=").map(str::to_owned)).expect("the address is printed");
 
+    let token = said.find_map(|line| line.strip_prefix("TOKEN=").map(str::to_owned)).expect("the token is printed");
+    assert!(token.len() == 40 && token != "rehearsal", "nobody can guess it: {token}");
+
+    // Another rehearsal of the same tag goes elsewhere, and takes nothing away from this one.
+    let second = ["rehearse", "v1.2.3", "--platform", "linux-amd64"];
+    let second = checkout.helper(&second).stderr(Stdio::piped()).output().unwrap();
+    let told = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert!(second.status.success() && told.contains("this one is in") && told.contains("rehearsal-2"), "{told}");
+
     let script = block.replace("cargo release-helper", concat!("'", env!("CARGO_BIN_EXE_release-helper"), "'"));
     let output = checkout.command("bash").args(["-euxc", &script]).env("API", &api).output().unwrap();
     let stop = Command::new("kill").args(["-INT", &server.id().to_string()]).status().unwrap();

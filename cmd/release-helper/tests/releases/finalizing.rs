@@ -70,12 +70,16 @@ fn a_release_is_published_only_while_its_tag_means_the_built_commit() {
     let built = Tag::annotated(TAG, "What is new in 1.2.3").commit;
     let expected = || Expectation { commit: Some(built.clone()), ..place.expectation() };
     let other = "0123456789012345678901234567890123456789";
-    place.raw(&server, "PATCH", &format!("/git/refs/tags/{TAG}"), &format!("{{\"sha\":\"{other}\",\"force\":true}}"));
+    let means = |commit: &str| {
+        place.raw(&server, "DELETE", &format!("/git/refs/tags/{TAG}"), "");
+        place.raw(&server, "POST", "/git/refs", &format!("{{\"ref\":\"refs/tags/{TAG}\",\"sha\":\"{commit}\"}}"));
+    };
+    means(other);
     let error = releases::finalize(&client, id, &expected()).unwrap_err();
     let said = format!("the tag {TAG} means the commit {other} on the server, not {built}");
     assert!(shown(&error).ends_with(&said), "{}", shown(&error));
     assert!(client.release(id).unwrap().draft);
-    place.raw(&server, "PATCH", &format!("/git/refs/tags/{TAG}"), &format!("{{\"sha\":\"{built}\",\"force\":true}}"));
+    means(&built);
     releases::finalize(&client, id, &expected()).unwrap();
 }
 

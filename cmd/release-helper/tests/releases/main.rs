@@ -7,6 +7,7 @@ mod command;
 mod common;
 mod conformance;
 mod finalizing;
+mod guard;
 #[path = "../support/installed.rs"]
 mod installed;
 mod rerun;

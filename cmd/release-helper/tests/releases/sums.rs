@@ -61,7 +61,7 @@ fn draft(place: &Place, server: &Running) -> Release {
 /// One request by hand, with the token.
 fn by_hand(server: &Running, head: &str, body: &str) -> TcpStream {
     let mut stream = TcpStream::connect(server.url().strip_prefix("http://").unwrap()).unwrap();
-    let headers = format!("host: x\r\nauthorization: Bearer {}\r\nconnection: close", token());
+    let headers = format!("host: 127.0.0.1\r\nauthorization: Bearer {}\r\nconnection: close", token());
     write!(stream, "{head} HTTP/1.1\r\n{headers}\r\n{body}").unwrap();
     stream
 }

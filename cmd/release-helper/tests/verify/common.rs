@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use release_helper::contract::Contract;
 use release_helper::releases::{self, Client, Expectation, Rules, Sums};
-use release_helper::verify::{Answer, Options, Published, Rebuilt, Report};
+use release_helper::verify::{Answer, Options, Published, Rebuilt, Report, Whose};
 use release_helper::{digest, files, record, server, source};
 
 pub const TAG: &str = "v1.2.3";
@@ -63,11 +63,12 @@ pub fn options(root: &Path, platforms: &[&str]) -> Options {
         root: Some(root.to_owned()),
         commit: None,
         rounds: 0,
+        contract: Whose::Own,
     }
 }
 
 pub fn empty() -> Published {
-    Published { origin: "a test".into(), files: [].into(), commit: None, clone_url: None, faults: Vec::new() }
+    Published { origin: "a test".into(), files: [].into(), commit: None, repository: None, faults: Vec::new() }
 }
 
 /// A release that is what it should be: artifacts, build records by another backend, sums.

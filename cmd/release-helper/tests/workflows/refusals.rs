@@ -77,9 +77,11 @@ fn a_tag_that_was_moved_after_the_build_is_not_published() {
         leg: "finalize-release",
         after: "Collect what was recorded",
         what: |stage, _| {
-            let api = format!("{}/repos/{REPOSITORY}/git/refs/tags/{TAG}", stage.server().url());
-            let body = json!({ "sha": "0123456789012345678901234567890123456789", "force": true }).to_string();
-            ureq::patch(&api).header("Authorization", format!("Bearer {TOKEN}")).send(&body).unwrap();
+            let api = format!("{}/repos/{REPOSITORY}/git/refs", stage.server().url());
+            let bearer = format!("Bearer {TOKEN}");
+            ureq::delete(format!("{api}/tags/{TAG}")).header("Authorization", &bearer).call().unwrap();
+            let body = json!({ "ref": format!("refs/tags/{TAG}"), "sha": "0123456789012345678901234567890123456789" });
+            ureq::post(&api).header("Authorization", &bearer).send(&body.to_string()).unwrap();
         },
     });
     run.all();

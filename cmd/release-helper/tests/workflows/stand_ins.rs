@@ -336,7 +336,7 @@ pub fn command(run: &str, platform: &str) -> Option<String> {
     match run {
         ".github/scripts/fetch-nix-installer.sh" => Some("touch \"$RUNNER_TEMP/nix-installer\"".to_owned()),
         "test ! -e /nix" => left_out("this machine may have Nix"),
-        ".github/scripts/install-musl.sh" => left_out("nothing is installed on this machine"),
+        ".ci/apt-install musl" => left_out("nothing is installed on this machine"),
         _ if run.starts_with("cargo test") => left_out("the protocol suite has a run of its own"),
         _ if run.starts_with("release-helper exercise") => left_out(missing(platform)?),
         _ => None,

@@ -27,7 +27,7 @@ fn one_answer_for_each_path_in_order(world: &World) -> Result<(), String> {
     let paths: Vec<_> =
         [&slow, &healthy, &crash].into_iter().chain(std::iter::repeat_n(&healthy, 100)).chain([&crash]).collect();
     let late = format!("timed out after {} ms while loading", world.timeout());
-    for jobs in if world.runner.is_empty() { &["1", "2", "7", "32"][..] } else { &["7"] } {
+    for jobs in if world.is_emulated() { &["7"][..] } else { &["1", "2", "7", "32"] } {
         let options = ["--timeout-ms", world.timeout(), "--jobs", jobs].map(std::path::PathBuf::from);
         let answers = world.run(options.iter().chain(paths.iter().copied())).answers();
         let expected: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::Test;
 use super::places::ignoring;
-use super::world::{Run, World, compile};
+use super::world::{Run, World, compile, named};
 
 pub(crate) const TESTS: &[Test] = &[
     ("a_crash_costs_one_answer", a_crash_costs_one_answer),
@@ -79,7 +79,7 @@ fn a_crash_costs_one_answer(world: &World) -> Result<(), String> {
     }
     let mut more =
         vec![("segfault", Some("killed by SIGSEGV while loading")), ("abort", Some("killed by SIGABRT while loading"))];
-    if world.is_linux() && world.runner.is_empty() {
+    if world.is_linux() && !world.is_emulated() {
         more.push(("raise-40", Some("killed by signal 40 while loading")));
     }
     expect(world, "crashes", &more);
@@ -181,17 +181,13 @@ fn a_verdict_depends_on_its_library_alone(world: &World) -> Result<(), String> {
     let directory = world.empty_directory("independence");
     let needed = directory.join("libneeded.so");
     let needing = directory.join("libneeding.so");
-    let name = if world.is_linux() {
-        "-Clink-arg=-soname=libneeded.so"
-    } else {
-        "-Clink-arg=-Wl,-install_name,@rpath/libneeded.so"
-    };
-    compile(world.target, &["--crate-type=cdylib", name], "needed.rs", &needed);
+    let name = named(world.target, "libneeded.so");
+    compile(world.target, &["--crate-type=cdylib", &name], "needed.rs", &needed);
     let link = format!("-Clink-arg={}", needed.display());
     compile(world.target, &["--crate-type=cdylib", &link], "needing.rs", &needing);
     // In one process, the second would find the first, already loaded, in place of the dependency it lacks.
     for jobs in ["1", "4"] {
-        let options = [PathBuf::from("--jobs"), PathBuf::from(jobs)];
+        let options = ["--jobs", jobs, "--timeout-ms", world.timeout()].map(PathBuf::from);
         let errors = world.run(options.iter().chain([&needed, &needing, &needed, &needing])).errors();
         assert!(errors[0].is_none() && errors[2].is_none(), "{errors:?}");
         assert!(errors[1].as_ref().is_some_and(|error| error.contains("libneeded.so")), "{errors:?}");
@@ -231,7 +227,7 @@ fn sharing_a_process_changes_no_answer(world: &World) -> Result<(), String> {
 }
 
 fn an_overwritten_result_is_not_believed(world: &World) -> Result<(), String> {
-    if !world.runner.is_empty() {
+    if world.is_emulated() {
         return Err("qemu-user shows a library its own memory map only".to_owned());
     }
     expect(world, "overwritten", &[("scribble", Some("exited with status 0 after it overwrote its result"))]);
@@ -239,7 +235,7 @@ fn an_overwritten_result_is_not_believed(world: &World) -> Result<(), String> {
 }
 
 fn a_library_that_eats_memory_dies_alone(world: &World) -> Result<(), String> {
-    if !world.runner.is_empty() {
+    if world.is_emulated() {
         return Err("a limit would limit qemu-user".to_owned());
     }
     let directory = world.empty_directory("memory");
@@ -270,7 +266,7 @@ fn left_behind(directory: &Path) -> Vec<String> {
 }
 
 fn no_process_remains(world: &World) -> Result<(), String> {
-    if !world.runner.is_empty() {
+    if world.is_emulated() {
         return Err("qemu-user does not pass PR_SET_CHILD_SUBREAPER on".to_owned());
     }
     let directory = world.empty_directory("remains");
@@ -353,6 +349,7 @@ fn core_dumps_are_not_written(world: &World) -> Result<(), String> {
     // Each library says with what limit it was loaded: macOS writes its dumps where this user may not look.
     let (crash, check) = (world.library(&directory, "segfault"), world.library(&directory, "check-core-limit"));
     let mut command = world.command();
+    command.args(["--timeout-ms", world.timeout()]);
     let output = unlimited_cores(command.current_dir(&directory)).args([&crash, &check]).output();
     let run = Run::from(output.expect("the program can be started"));
     assert_eq!(run.errors(), [Some("killed by SIGSEGV while loading".to_owned()), None]);

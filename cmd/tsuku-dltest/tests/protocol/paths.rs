@@ -154,7 +154,7 @@ fn long_paths_are_answered(world: &World) -> Result<(), String> {
     let run = world.run_with_input(&["--stdin0"], path.as_bytes());
     assert_eq!((run.status, run.answers()[0].0.len()), (1, path.len()));
     // As long as the kernel allows, and there.
-    let healthy = world.library(&super::places::deepen(world.empty_directory("long")), "healthy");
+    let healthy = world.library(&super::places::deepen(world, world.empty_directory("long")), "healthy");
     assert_eq!(world.run([healthy]).errors(), [None]);
     Ok(())
 }
@@ -165,7 +165,7 @@ fn the_answer_is_about_the_file_at_the_path(world: &World) -> Result<(), String>
     fs::create_dir(&elsewhere).expect("target is writable");
     let healthy = world.library(&elsewhere, "healthy");
     let missing = directory.join("healthy.so");
-    let (there, broken) = (world.library(&directory, "load-more"), directory.join("broken.so"));
+    let (there, broken) = (world.library(&directory, "abort"), directory.join("broken.so"));
     fs::write(&broken, "no library").expect("target is writable");
     fs::copy(&healthy, elsewhere.join("broken.so")).expect("target is writable");
     // Where dyld looks first for any file of the name, whatever its path.

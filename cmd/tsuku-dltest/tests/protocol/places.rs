@@ -61,7 +61,7 @@ fn it_works_from_any_path(world: &World) -> Result<(), String> {
     fs::copy(&world.program, &near).expect("target is writable");
     let link = directory.join("link");
     std::os::unix::fs::symlink(&near, &link).expect("target is writable");
-    let far = deepen(deep).join("tsuku-dltest");
+    let far = deepen(world, deep).join("tsuku-dltest");
     fs::copy(&world.program, &far).expect("target is writable");
     for program in [&near, &link, &far] {
         let output = world.command_for(program).arg(&healthy).output().expect("the program can be started");
@@ -74,9 +74,9 @@ fn it_works_from_any_path(world: &World) -> Result<(), String> {
 }
 
 /// Makes directories in `directory` until the path is as long as the system takes, with room for a file's name.
-pub(crate) fn deepen(mut directory: PathBuf) -> PathBuf {
+pub(crate) fn deepen(world: &World, mut directory: PathBuf) -> PathBuf {
     // PATH_MAX of macOS and of Linux, where the end of the string counts.
-    let longest = if cfg!(target_os = "macos") { 1023 } else { 4095 };
+    let longest = if world.is_linux() { 4095 } else { 1023 };
     while let room @ 100.. = longest - directory.as_os_str().len() {
         directory.push("d".repeat((room - 70).min(200)));
         fs::create_dir(&directory).unwrap_or_else(|e| panic!("{}: {e}", directory.display()));
@@ -216,7 +216,7 @@ fn without_a_loader_it_still_tells_its_version(world: &World) -> Result<(), Stri
 
 fn through_shell(world: &World, script: &str, arguments: &[&Path]) -> std::process::Output {
     let mut command = Command::new("sh");
-    command.args(["-c", script, "sh"]).arg(&world.program).args(arguments);
+    command.args(["-c", script, "sh"]).args(&world.runner).arg(&world.program).args(arguments);
     command.stdin(Stdio::null()).output().expect("sh can be run")
 }
 

@@ -5,6 +5,7 @@
 
 use std::ffi::OsStr;
 use std::io::Write as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Mutex;
@@ -26,7 +27,7 @@ pub(crate) fn fetched() -> PathBuf {
 pub(crate) struct World {
     pub(crate) platform: &'static str,
     pub(crate) target: &'static str,
-    /// qemu and its options, if this is a foreign machine.
+    /// What runs its programs here, if it is not the kernel: an emulator, a stand-in for macOS.
     pub(crate) runner: Vec<String>,
     pub(crate) program: PathBuf,
     directory: PathBuf,
@@ -68,54 +69,86 @@ pub(crate) fn all() -> Vec<Result<World, Missing>> {
 /// How to start a platform's programs here, or why that is impossible.
 fn runner(platform: &str, target: &str) -> Result<Vec<String>, String> {
     let (os, machine) = (env::consts::OS, env::consts::ARCH);
-    if platform.starts_with("darwin") != (os == "macos") {
-        return Err(format!("runs on {} only", if os == "macos" { "Linux" } else { "macOS" }));
+    let native = target.starts_with(machine);
+    if os == "macos" {
+        return match (platform.starts_with("darwin"), native) {
+            (false, _) => Err("runs on Linux only".to_owned()),
+            (true, false) => Err(format!("made for another machine than {machine}")),
+            (true, true) => Ok(Vec::new()),
+        };
+    }
+    if !native && machine != "x86_64" {
+        return Err(format!("made for another machine than {machine}"));
+    }
+    let emulator = ["qemu-aarch64", "qemu-aarch64-static"].iter().find_map(|name| in_path(name));
+    let emulator = emulator.map(|path| path.display().to_string()).ok_or("no qemu-aarch64");
+    if platform.starts_with("darwin") {
+        let stand_in = stand_in(target).display().to_string();
+        if native {
+            return Ok(vec![stand_in]);
+        }
+        let emulator = emulator?;
+        return Ok(vec![emulator.clone(), stand_in, "--through".to_owned(), emulator]);
     }
     let libc = if platform.ends_with("musl") { "musl" } else { "glibc" };
     let loader = |machine| format!("lib/ld-musl-{machine}.so.1");
-    if target.starts_with(machine) {
+    if native {
         if libc == "musl" && !Path::new("/").join(loader(machine)).exists() {
             return Err(format!("no /{} (install musl)", loader(machine)));
         }
         return Ok(Vec::new());
     }
-    if os == "macos" || machine != "x86_64" {
-        return Err(format!("made for another machine than {machine}"));
-    }
     let root = fetched().join(format!("arm64-{libc}"));
     if !root.join(".complete").exists() {
         return Err("run cmd/tsuku-dltest/tests/fetch-libraries".to_owned());
     }
-    let qemu = ["qemu-aarch64", "qemu-aarch64-static"].iter().find(|name| in_path(name)).ok_or("no qemu-aarch64")?;
-    Ok(vec![(*qemu).to_owned(), "-L".to_owned(), root.display().to_string()])
+    Ok(vec![emulator?, "-L".to_owned(), root.display().to_string()])
 }
 
-/// True if a program of this name can be run.
-pub(crate) fn in_path(name: &str) -> bool {
-    env::split_paths(&env::var_os("PATH").unwrap_or_default()).any(|directory| directory.join(name).exists())
+/// The stand-in for macOS on a machine.
+fn stand_in(target: &str) -> PathBuf {
+    root().join("target").join(stand_in_target(target)).join("debug/darwin-stand-in")
+}
+
+/// It is a static Linux program of the same machine.
+fn stand_in_target(target: &str) -> String {
+    target.replace("apple-darwin", "unknown-linux-musl")
+}
+
+/// Where the program of this name is that a shell would run.
+fn in_path(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path).map(|directory| directory.join(name)).find(|path| path.exists())
 }
 
 /// All platforms, with their artifacts.
 pub(crate) fn built() -> Vec<Result<World, Missing>> {
     let worlds = all();
+    let targets = |wanted: fn(&World) -> bool| worlds.iter().flatten().filter(move |world| wanted(world));
     if env::var_os("TSUKU_DLTEST_DIST").is_none() {
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.current_dir(root()).args(["build", "--quiet", "--release", "--locked", "-p", "tsuku-dltest"]);
-        cargo.args(["--config", "cmd/tsuku-dltest/link.toml"]);
-        for world in worlds.iter().flatten() {
-            cargo.args(["--target", world.target]);
-        }
-        let status = cargo.status().expect("cargo can be run");
-        assert!(status.success(), "the artifacts could not be built: {cargo:?}");
+        cargo_build("tsuku-dltest", &["--release"], targets(|_| true).map(|world| world.target.to_owned()));
     }
+    cargo_build("darwin-stand-in", &[], targets(World::is_stand_in).map(|world| stand_in_target(world.target)));
     worlds
+}
+
+/// Builds a package by its link recipe.
+fn cargo_build(package: &str, options: &[&str], targets: impl Iterator<Item = String>) {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(root()).args(["build", "--quiet", "--locked", "-p", package]).args(options);
+    cargo.args(["--config", &format!("cmd/{package}/link.toml")]);
+    let before = cargo.get_args().count();
+    targets.for_each(|target| _ = cargo.args(["--target", &target]));
+    if cargo.get_args().count() > before {
+        let status = cargo.status().expect("cargo can be run");
+        assert!(status.success(), "{package} could not be built: {cargo:?}");
+    }
 }
 
 impl World {
     /// Why this platform cannot run the test called `name`, if that is known beforehand.
     pub(crate) fn cannot(&self, name: &str) -> Option<&'static str> {
-        let foreign = !self.runner.is_empty();
-        if foreign && super::places::NATIVE_ONLY.contains(&name) {
+        if self.is_emulated() && super::places::NATIVE_ONLY.contains(&name) {
             return Some("qemu-user cannot show this");
         }
         if !self.is_linux() && super::isolation::LINUX_ONLY.contains(&name) {
@@ -126,12 +159,31 @@ impl World {
 
     /// By how much less to try where everything takes longer.
     pub(crate) fn load(&self) -> usize {
-        if self.runner.is_empty() { 1 } else { 20 }
+        match (self.is_emulated(), self.is_stand_in()) {
+            (true, _) => 20,
+            (_, true) => 10,
+            _ => 1,
+        }
     }
 
     /// Milliseconds that a healthy library takes never, however busy the machine.
     pub(crate) fn timeout(&self) -> &'static str {
-        if self.runner.is_empty() { "1500" } else { "6000" }
+        if self.is_emulated() { "6000" } else { "1500" }
+    }
+
+    /// True if it runs on an emulated processor.
+    pub(crate) fn is_emulated(&self) -> bool {
+        !self.target.starts_with(env::consts::ARCH)
+    }
+
+    /// True if it runs in a stand-in for macOS.
+    pub(crate) fn is_stand_in(&self) -> bool {
+        !self.is_linux() && env::consts::OS != "macos"
+    }
+
+    /// Options for a run in which nothing hangs: two seconds are not long for an emulated processor of a busy machine.
+    fn patience(&self) -> &'static [&'static str] {
+        if self.is_emulated() { &["--timeout-ms", "60000"] } else { &[] }
     }
 
     pub(crate) fn is_linux(&self) -> bool {
@@ -167,13 +219,22 @@ impl World {
 
     /// Runs the program.
     pub(crate) fn run<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Run {
-        Run::from(self.command().args(arguments).output().expect("the program can be started"))
+        let arguments: Vec<_> = arguments.into_iter().map(|argument| argument.as_ref().to_owned()).collect();
+        let only_paths =
+            !arguments.is_empty() && arguments.iter().all(|argument| argument.as_bytes().first() != Some(&b'-'));
+        let patience = if only_paths { self.patience() } else { &[] };
+        Run::from(self.command().args(patience).args(&arguments).output().expect("the program can be started"))
     }
 
     /// Runs the program with `input` on its standard input.
     pub(crate) fn run_with_input(&self, arguments: &[&str], input: &[u8]) -> Run {
         let mut command = self.command();
-        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .args(self.patience())
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program can be started");
         let mut stdin = child.stdin.take().expect("there is a pipe");
         let input = input.to_vec();
@@ -212,23 +273,36 @@ impl World {
     }
 }
 
-/// Compiles a file of this directory for `target`, with rustc and, for Linux, its own linker alone.
+/// Compiles a file of this directory for `target`, with rustc and, but on a Mac, its own linker alone.
 pub(crate) fn compile(target: &str, arguments: &[&str], source: &str, result: &Path) {
     let mut rustc = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
-    rustc.args(["--edition=2024", "-Cpanic=abort", "-Copt-level=s", "-Clto", "-Cstrip=symbols", "--target", target]);
+    rustc.args(["--edition=2024", "-Cpanic=abort", "-Copt-level=s", "-Clto", "--target", target]);
     if target.contains("linux") {
-        rustc.args(["-Clinker=rust-lld", "-Clinker-flavor=ld.lld"]);
-    }
-    if target.contains("apple") {
-        rustc.arg("-Clink-arg=-lSystem");
+        rustc.args(["-Cstrip=symbols", "-Clinker=rust-lld", "-Clinker-flavor=ld.lld"]);
     }
     if target.contains("musl") {
         rustc.args(["-Clink-self-contained=no", "-Ctarget-feature=-crt-static"]);
+    }
+    if target.contains("apple") && cfg!(target_os = "macos") {
+        rustc.arg("-Clink-arg=-lSystem");
+    } else if target.contains("apple") {
+        // There is no SDK to link with, and rustc shall not look for one.
+        rustc.args(["-Clinker=rust-lld", "-Clinker-flavor=ld64.lld", "-Clink-args=-undefined dynamic_lookup"]);
+        rustc.args(["-Clink-args=-adhoc_codesign"]).env("SDKROOT", "/").env("MACOSX_DEPLOYMENT_TARGET", "11.0");
     }
     let source = root().join("cmd/tsuku-dltest/tests/protocol").join(source);
     let output = rustc.current_dir(root()).args(arguments).arg(source).arg("-o").arg(result).output();
     let output = output.expect("rustc can be run");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Arguments that give a library the name under which others ask for it.
+pub(crate) fn named(target: &str, name: &str) -> String {
+    match (target.contains("apple"), cfg!(target_os = "macos")) {
+        (false, _) => format!("-Clink-arg=-soname={name}"),
+        (true, false) => format!("-Clink-args=-install_name @rpath/{name}"),
+        (true, true) => format!("-Clink-arg=-Wl,-install_name,@rpath/{name}"),
+    }
 }
 
 /// What a run of the program gave.

@@ -1,19 +1,47 @@
 //! Source trees: where the checkout is, whether it is clean, and clean copies of it.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+mod git;
+mod objects;
+pub mod recipe;
 
-use anyhow::{Context, Result};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
 
 use crate::contract;
 use crate::error::{Hint, hinted};
 use crate::files;
-use crate::interrupt::Scratch;
-use crate::process;
+
+use git::git;
+pub use git::{commit, fetch, has_ancestor, is_hash};
 
 /// What the artifacts are built from. Nothing else of the repository can reach their bytes, and the Nix packages
 /// take the same files (`nix/source.nix`).
 const ARTIFACT_SOURCES: [&str; 4] = ["Cargo.toml", "cmd/tsuku-dltest", "release.toml", "rust-toolchain.toml"];
+
+/// What else is told of a source: its lock files go into the build record, a rival of `rust-toolchain.toml` is refused.
+const NOTED: [&str; 3] = ["Cargo.lock", "flake.lock", "rust-toolchain"];
+
+/// How much of a commit is needed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// What cargo builds the artifacts from, and their record.
+    Program,
+    /// All of it, for Nix. What is no regular file is left out, unless the program is made of it.
+    All,
+}
+
+impl Part {
+    /// Whether the program is made of what lies at `path`, or of something below it.
+    fn is_program(path: &str) -> bool {
+        ARTIFACT_SOURCES.iter().chain(&NOTED).any(|source| is_within(path, source) || is_within(source, path))
+    }
+}
+
+/// Whether `path` is `directory`, or lies in it.
+fn is_within(path: &str, directory: &str) -> bool {
+    path.strip_prefix(directory).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
 
 /// The top of the source tree: `given`, or the closest directory above the current one that has a contract.
 pub fn root(given: Option<&Path>) -> Result<PathBuf> {
@@ -61,28 +89,10 @@ pub fn ensure_clean(root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The full hash of the commit that `revision` names in the repository at `root`.
-pub fn commit(root: &Path, revision: &str) -> Result<String> {
-    let hash =
-        git(root).args(["rev-parse", "--verify", "--end-of-options", &format!("{revision}^{{commit}}")]).read()?;
-    Ok(String::from_utf8_lossy(&hash).trim().to_owned())
-}
-
-/// Whether `commit` is `tip` or comes before it in the history of the repository at `root`.
-pub fn has_ancestor(root: &Path, tip: &str, commit: &str) -> Result<bool> {
-    let between = git(root).args(["rev-list", "--max-count=1", commit, &format!("^{tip}")]).read()?;
-    Ok(between.is_empty())
-}
-
-/// Writes the tree of `commit` into the new directory `destination`. The checkout and its index stay as they are.
-pub fn export(root: &Path, commit: &str, destination: &Path) -> Result<()> {
-    files::create_dir(destination)?;
-    let scratch = Scratch::new()?;
-    let index = scratch.path().join("index");
-    git(root).env("GIT_INDEX_FILE", &index).args(["read-tree", commit]).read()?;
-    let prefix = format!("--prefix={}/", destination.display());
-    git(root).env("GIT_INDEX_FILE", &index).args(["checkout-index", "--all", &prefix]).read()?;
-    Ok(())
+/// Writes `part` of the tree of `commit` into the new directory `destination`: exactly the bytes that the commit's name
+/// stands for. The checkout and its index stay as they are.
+pub fn export(root: &Path, commit: &str, part: Part, destination: &Path) -> Result<()> {
+    objects::write(&objects::read(root, commit, part)?, destination)
 }
 
 /// Copies the files of the checkout at `root` that git tracks, as they are on the disk, into `destination`.
@@ -91,7 +101,8 @@ pub fn copy_tracked(root: &Path, destination: &Path) -> Result<()> {
     for name in list.split(|&byte| byte == 0).filter(|name| !name.is_empty()) {
         let name = std::str::from_utf8(name).context("a tracked file's name is not UTF-8")?;
         // A file that was deleted but is still in the index is simply not there.
-        if root.join(name).is_file() {
+        let Ok(metadata) = root.join(name).symlink_metadata() else { continue };
+        if metadata.is_file() || Part::is_program(name) {
             copy(&root.join(name), &destination.join(name))?;
         }
     }
@@ -112,7 +123,8 @@ pub fn stage(root: &Path, destination: &Path) -> Result<()> {
 /// Copies a file, or a directory with all that is in it.
 pub fn copy(from: &Path, to: &Path) -> Result<()> {
     let parent = to.parent().context("a file to copy needs a directory")?;
-    if from.is_dir() {
+    let kind = from.symlink_metadata().with_context(|| format!("cannot read {}", from.display()))?.file_type();
+    if kind.is_dir() {
         files::create_dir(to)?;
         let entries = from.read_dir().with_context(|| format!("cannot list {}", from.display()))?;
         for entry in entries {
@@ -121,13 +133,18 @@ pub fn copy(from: &Path, to: &Path) -> Result<()> {
         }
         return Ok(());
     }
+    if !kind.is_file() {
+        bail!("{} is no regular file: the program is made of such alone", from.display());
+    }
     files::create_dir(parent)?;
     std::fs::copy(from, to).with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))?;
     Ok(())
 }
 
-fn git(root: &Path) -> process::Call {
-    let mut command = Command::new("git");
-    command.arg("-C").arg(root);
-    process::Call::new(command)
+/// The files of `commit` in the repository at `root`, as an archive of git's: `zip` or `tar.gz`. All paths in it begin
+/// with `prefix`.
+pub fn archive(root: &Path, commit: &str, format: &str, prefix: &str) -> Result<Vec<u8>> {
+    git(root)
+        .args(["archive", &format!("--format={format}"), &format!("--prefix={prefix}/"), "--end-of-options", commit])
+        .read()
 }
