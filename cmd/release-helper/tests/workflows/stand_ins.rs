@@ -198,9 +198,9 @@ impl Stage {
         }
         let programs = place.path().join("programs");
         for (name, script) in PROGRAMS {
-            program(&programs, name, script);
+            program(place.path(), &programs, name, script);
         }
-        program(&place.path().join("nix"), "nix", NIX);
+        program(place.path(), &place.path().join("nix"), "nix", NIX);
         fs::create_dir(place.path().join("helper")).expect("a writable place");
         symlink(env!("CARGO_BIN_EXE_release-helper"), place.path().join("helper/release-helper")).expect("a link");
         let checks = vec![server::Check { commit, name: "all-green".into(), conclusion: Some(scene.checked.into()) }];
@@ -272,24 +272,32 @@ impl Stage {
 
     /// The directories of programs for every step; Rust's, and the system's.
     pub fn path(&self) -> impl Iterator<Item = PathBuf> {
-        let cargo = Path::new(env!("CARGO")).parent().expect("cargo is in a directory").to_owned();
-        let system = std::env::var_os("PATH").unwrap_or_default();
-        let system: Vec<_> = std::env::split_paths(&system).collect();
-        [self.place.path().join("programs")].into_iter().chain(system).chain([cargo])
+        [self.place.path().join("programs")].into_iter().chain(system_path())
     }
 
     /// What every step has in its environment, beside what the runner sets.
     pub fn environment(&self) -> Vec<(String, String)> {
-        let home = std::env::var("HOME").unwrap_or_default();
-        let or = |name: &str, below: &str| (name.to_owned(), std::env::var(name).unwrap_or(format!("{home}/{below}")));
-        vec![
-            or("RUSTUP_HOME", ".rustup"),
-            or("CARGO_HOME", ".cargo"),
+        let mut environment = homes();
+        environment.extend([
             ("GITHUB_API_URL".to_owned(), self.server().url().to_owned()),
             ("GITHUB_SERVER_URL".to_owned(), self.server().url().to_owned()),
             ("STAGE".to_owned(), self.place.path().to_string_lossy().into_owned()),
-        ]
+        ]);
+        environment
     }
+}
+
+fn system_path() -> Vec<PathBuf> {
+    let cargo = Path::new(env!("CARGO")).parent().expect("cargo is in a directory").to_owned();
+    let system = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&system).chain([cargo]).collect()
+}
+
+/// Where Rust is.
+fn homes() -> Vec<(String, String)> {
+    let home = std::env::var("HOME").unwrap_or_default();
+    let or = |name: &str, below: &str| (name.to_owned(), std::env::var(name).unwrap_or(format!("{home}/{below}")));
+    vec![or("RUSTUP_HOME", ".rustup"), or("CARGO_HOME", ".cargo")]
 }
 
 /// The command that stands in for an action.
@@ -366,9 +374,13 @@ fn git(repository: &Path, arguments: &[&str]) {
     assert!(status.expect("git starts").success(), "git {arguments:?}");
 }
 
-fn program(directory: &Path, name: &str, script: &str) {
+/// Writes a program. It is told where the stage is, because whoever calls it may pass nothing on.
+fn program(stage: &Path, directory: &Path, name: &str, script: &str) {
     fs::create_dir_all(directory).expect("a writable place");
     let path = directory.join(name);
-    fs::write(&path, format!("#!/usr/bin/env bash\nset -euo pipefail\n{script}\n")).expect("a writable place");
+    let homes: String = homes().iter().map(|(name, value)| format!("export {name}='{value}'\n")).collect();
+    let system = std::env::join_paths(system_path()).expect("a PATH");
+    let head = format!("STAGE='{}'\n{homes}PATH=$PATH:{}", stage.display(), system.display());
+    fs::write(&path, format!("#!/usr/bin/env bash\nset -euo pipefail\n{head}\n{script}\n")).expect("a writable place");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a program");
 }
