@@ -58,11 +58,12 @@ make_root() { # name, suite, packages
     touch "$root/ready"
   fi
   mkdir -p "$root"/{nix,etc/nix,project,opt/rust,inputs}
+  # All of the sandbox' paths, none beside Nix' own: that one, /bin/sh, would be made in /usr/bin, over the root's.
   cat >"$root/etc/nix/nix.conf" <<'CONF'
 experimental-features = nix-command flakes
 build-users-group =
 sandbox = true
-extra-sandbox-paths = /usr /bin=/usr/bin /lib=/usr/lib /lib64=/usr/lib64 /opt /etc/ssl /etc/alternatives
+sandbox-paths = /usr /bin=/usr/bin /lib=/usr/lib /lib64=/usr/lib64 /opt /etc/ssl /etc/alternatives
 substituters =
 CONF
 }

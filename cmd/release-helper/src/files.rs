@@ -7,6 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use crate::bytes::FileSource;
 use crate::error::Hint;
 use crate::interrupt;
 
@@ -38,6 +39,26 @@ pub fn open(path: &Path) -> std::io::Result<(fs::File, fs::Metadata)> {
     let file = fs::File::options().read(true).custom_flags(nonblocking).open(path)?;
     let metadata = file.metadata()?;
     Ok((file, metadata))
+}
+
+/// A regular file, open for reading.
+pub struct Regular {
+    file: fs::File,
+    size: u64,
+}
+
+impl Regular {
+    /// Opens the file at `path`.
+    pub fn open(path: &Path) -> Result<Self> {
+        let (file, metadata) = open(path).with_context(|| format!("cannot read {}", path.display()))?;
+        anyhow::ensure!(metadata.is_file(), "cannot read {}: not a regular file", path.display());
+        Ok(Self { size: metadata.len(), file })
+    }
+
+    /// Its bytes.
+    pub fn source(&self) -> FileSource<'_> {
+        FileSource { file: &self.file, size: self.size }
+    }
 }
 
 /// Writes `content` to `path` through a temporary file in the same directory and a rename, so that `path` is

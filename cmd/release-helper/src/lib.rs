@@ -5,6 +5,7 @@
 
 pub mod artifact;
 pub mod build;
+pub mod bytes;
 pub mod codesign;
 pub mod commands;
 pub mod confine;

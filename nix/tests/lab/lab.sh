@@ -15,8 +15,8 @@ nix() { # subcommand, output, further arguments
   local status=0
   enter_lab "nix $1 'path:/project$2' --override-input nixpkgs path:/inputs/nixpkgs --no-write-lock-file \
     --option allow-import-from-derivation false ${*:3}" 2>"$scratch/stderr" || status=$?
-  # Without what Nix says of the replaced input itself.
-  grep -v -e 'not writing modified lock file' -e '^• ' -e "^    '" -e '^  → ' "$scratch/stderr" >&2 || true
+  # Without what Nix says of the replaced input itself, and it of others' packages.
+  grep -v -e '^trace: Package ' -e 'not writing modified lock file' -e '^• ' -e "^    '" -e '^  → ' "$scratch/stderr" >&2 || true
   return "$status"
 }
 build() { # output, further arguments: prints the output's folder as seen from outside the lab

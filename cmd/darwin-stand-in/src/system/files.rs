@@ -35,7 +35,8 @@ fn mode(what: &str, given: c_int, mode: u64) -> u32 {
         return 0;
     }
     let mode = mode as u32;
-    if mode & !0o777 != 0 {
+    // What is left on the stack may look like a mode; like a useful one it hardly does.
+    if mode & !0o777 != 0 || mode & 0o600 != 0o600 {
         unknown(format_args!("{what} with mode {mode:#o}"));
     }
     mode

@@ -8,15 +8,18 @@ use std::ops::Range;
 use anyhow::{Context, Result, bail, ensure};
 use object::elf;
 use object::read::elf::{Dyn, FileHeader, NoteIterator, ProgramHeader, SectionHeader};
-use object::{Endianness, U16, U32, pod};
+use object::{Endianness, ReadCache, ReadRef, U16, U32, pod};
 
 use super::layout::{self, Part};
-use super::{ensure_inside, text};
+use super::{Data, MOST_READ, ensure_inside, text};
+use crate::bytes::{Source, Stream, Window};
 
 /// More symbol versions, notes or sections than any real program has: reading stops with an error.
 const MOST_ENTRIES: usize = 1 << 16;
 /// A longer name is no name.
 const LONGEST_NAME: usize = 4096;
+/// More than any compiler's and linker's names take, in bytes.
+const LONGEST_COMMENT: u64 = 1 << 16;
 
 /// The facts of one ELF file.
 pub(super) struct Elf {
@@ -77,17 +80,17 @@ pub(super) struct Dynamic {
 }
 
 impl Elf {
-    /// Reads the ELF file `bytes`. Fails where a header, segment or section is damaged or outside of the file.
-    pub(super) fn read(bytes: &[u8]) -> Result<Self> {
-        match bytes.get(4) {
-            Some(1) => Self::read_class::<elf::FileHeader32<Endianness>>(bytes, 32),
-            Some(2) => Self::read_class::<elf::FileHeader64<Endianness>>(bytes, 64),
+    /// Reads the ELF file in `window`. Fails where a header, segment or section is damaged or outside of the file.
+    pub(super) fn read(window: Window<'_>) -> Result<Self> {
+        let cache = ReadCache::new(Stream::new(&window, MOST_READ));
+        match window.head(5)?.get(4) {
+            Some(1) => Self::read_class::<elf::FileHeader32<Endianness>>(&cache, window.size(), 32),
+            Some(2) => Self::read_class::<elf::FileHeader64<Endianness>>(&cache, window.size(), 64),
             _ => bail!("the ELF class is neither 32 nor 64 bits"),
         }
     }
 
-    fn read_class<H: FileHeader<Endian = Endianness>>(bytes: &[u8], bits: u8) -> Result<Self> {
-        let length = bytes.len() as u64;
+    fn read_class<H: FileHeader<Endian = Endianness>>(bytes: Data<'_, '_>, length: u64, bits: u8) -> Result<Self> {
         let header = H::parse(bytes)?;
         let endian = header.endian()?;
         let program_headers = header.program_headers(endian, bytes)?;
@@ -207,10 +210,13 @@ impl Elf {
         self.segments.iter().filter(move |segment| segment.kind == kind)
     }
 
-    /// The content of the section called `name`.
-    pub(super) fn section_content<'a>(&self, bytes: &'a [u8], name: &str) -> Option<&'a [u8]> {
-        let section = self.sections.iter().find(|section| section.name == name)?;
-        bytes.get(section.offset as usize..)?.get(..section.size as usize)
+    /// The names of the tools in section `.comment`, as far as its first [`LONGEST_COMMENT`] bytes tell.
+    pub(super) fn comment(&self, window: Window<'_>) -> Result<Vec<Vec<u8>>> {
+        let Some(section) = self.sections.iter().find(|section| section.name == ".comment") else {
+            return Ok(Vec::new());
+        };
+        let content = window.read(section.offset, section.size.min(LONGEST_COMMENT) as usize)?;
+        Ok(content.split(|&byte| byte == 0).filter(|tool| !tool.is_empty()).map(<[u8]>::to_vec).collect())
     }
 
     /// How many bytes at the end belong to no header, segment or section.
@@ -275,13 +281,13 @@ fn build_id<'a, H: FileHeader<Endian = Endianness>>(
 }
 
 /// The file as a loader sees it.
-struct Image<'a> {
-    bytes: &'a [u8],
+struct Image<'a, 's, 'g> {
+    bytes: Data<'a, 's>,
     endian: Endianness,
-    segments: &'a [Segment],
+    segments: &'g [Segment],
 }
 
-impl<'a> Image<'a> {
+impl<'a> Image<'a, '_, '_> {
     /// Where the bytes at a virtual address are in the file, up to the end of their segment.
     fn at(&self, address: u64) -> Option<Range<u64>> {
         self.segments.iter().filter(|segment| segment.kind == elf::PT_LOAD).find_map(|segment| {
@@ -302,7 +308,7 @@ impl<'a> Image<'a> {
                 let range = self.at(address).context("DT_STRTAB points outside of the file")?;
                 let end = range.start.checked_add(size).filter(|end| *end <= range.end);
                 let end = end.context("the dynamic string table ends outside of its segment")?;
-                &self.bytes[range.start as usize..end as usize]
+                self.bytes.read_bytes_at(range.start, end - range.start).ok().context("it cannot be read")?
             }
             _ => &[],
         };
@@ -381,8 +387,7 @@ impl<'a> Image<'a> {
     fn record<T: pod::Pod>(&self, at: u64, table: &Range<u64>) -> Result<&'a T> {
         let inside = at >= table.start && at.saturating_add(size_of::<T>() as u64) <= table.end;
         ensure!(inside, "a record at {at:#x} lies outside of its segment");
-        let record = self.bytes.get(at as usize..).and_then(|rest| pod::from_bytes(rest).ok());
-        record.map(|(record, _)| record).context("a record is not aligned")
+        self.bytes.read_at(at).ok().context("a record cannot be read")
     }
 }
 

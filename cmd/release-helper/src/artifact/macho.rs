@@ -6,11 +6,11 @@ use std::ops::Range;
 use anyhow::{Context, Result, ensure};
 use object::macho;
 use object::read::macho::{FatArch, LoadCommandVariant, MachHeader, MachOFatFile, Nlist, Section as _, Segment as _};
-use object::{Endianness, read};
+use object::{Endianness, ReadCache, read};
 
 use super::layout::{self, Part};
-use super::{Container, ensure_inside, text};
-use crate::codesign;
+use super::{Data, MOST_READ, ensure_inside, text};
+use crate::bytes::{Source, Stream, Window};
 
 /// More load commands or sections than any real program has: reading stops with an error.
 const MOST_ENTRIES: usize = 1 << 16;
@@ -54,8 +54,6 @@ pub(super) struct Segment {
     pub(super) maximum: macho::VmProt,
     offset: u64,
     size: u64,
-    /// Where its load command has `vmsize`.
-    memory_size_at: Range<u64>,
     /// Names, and where the content is.
     pub(super) sections: Vec<Part>,
 }
@@ -69,66 +67,49 @@ pub(super) struct Slice {
 }
 
 impl Slice {
-    /// Its bytes in the fat file `bytes`, from which it was read.
-    pub(super) fn content<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+    /// Its bytes in the fat file `window`, from which it was read.
+    pub(super) fn content<'a>(&self, window: Window<'a>) -> Window<'a> {
         // An empty slice may lie anywhere, also beyond the end.
-        bytes.get(self.range.start as usize..self.range.end as usize).unwrap_or_default()
+        window.part(self.range.start, self.range.end - self.range.start).unwrap_or_else(|_| window.empty())
     }
 }
 
 /// The slices of a fat file, in its order. Fails where one is outside of the file.
-pub(super) fn slices(bytes: &[u8]) -> Result<Vec<Slice>> {
-    fn read<Fat: FatArch>(bytes: &[u8]) -> Result<Vec<Slice>> {
+pub(super) fn slices(window: Window<'_>) -> Result<Vec<Slice>> {
+    fn read<Fat: FatArch>(bytes: Data<'_, '_>, length: u64) -> Result<Vec<Slice>> {
         let file = MachOFatFile::<Fat>::parse(bytes)?;
         ensure!(file.arches().len() <= MOST_SLICES, "there are {} slices", file.arches().len());
         let slice = |arch: &Fat| {
             let (offset, size) = arch.file_range();
             let machine = machine_name(arch.cputype(), arch.cpusubtype());
-            let inside = ensure_inside(offset, size, bytes.len() as u64);
+            let inside = ensure_inside(offset, size, length);
             inside.with_context(|| format!("slice {machine}"))?;
             Ok(Slice { machine, range: offset..offset + size })
         };
         file.arches().iter().map(slice).collect()
     }
-    match bytes.get(3) {
-        Some(0xbf) => read::<macho::FatArch64>(bytes),
-        _ => read::<macho::FatArch32>(bytes),
+    let cache = ReadCache::new(Stream::new(&window, MOST_READ));
+    match window.head(4)?.get(3) {
+        Some(0xbf) => read::<macho::FatArch64>(&cache, window.size()),
+        _ => read::<macho::FatArch32>(&cache, window.size()),
     }
-}
-
-/// The Mach-O file `bytes` with everything set aside that signing changes beside the signature itself; None if it cannot
-/// be done. What `codesign --remove-signature` leaves differs from the unsigned file in the rounding of __LINKEDIT's
-/// size in memory, so that is set to zero.
-pub(super) fn unsigned(bytes: &[u8]) -> Option<Vec<u8>> {
-    let mut bytes = codesign::unsign(bytes).ok()?;
-    let images = match Container::of(&bytes) {
-        Container::FatMachO => slices(&bytes).ok()?,
-        _ => Vec::from([Slice { machine: String::new(), range: 0..bytes.len() as u64 }]),
-    };
-    for image in images {
-        let macho = MachO::read(image.content(&bytes)).ok()?;
-        let image = image.range;
-        for field in
-            macho.segments.into_iter().filter(|segment| segment.name == "__LINKEDIT").map(|it| it.memory_size_at)
-        {
-            bytes[(image.start + field.start) as usize..(image.start + field.end) as usize].fill(0);
-        }
-    }
-    Some(bytes)
 }
 
 /// The size of a fat file's header and table of slices, in bytes.
-pub(super) fn fat_header_size(bytes: &[u8], slices: usize) -> u64 {
-    let entry = if bytes.get(3) == Some(&0xbf) { size_of::<macho::FatArch64>() } else { size_of::<macho::FatArch32>() };
+pub(super) fn fat_header_size(head: &[u8], slices: usize) -> u64 {
+    let entry = if head.get(3) == Some(&0xbf) { size_of::<macho::FatArch64>() } else { size_of::<macho::FatArch32>() };
     (size_of::<macho::FatHeader>() + slices * entry) as u64
 }
 
 impl MachO {
-    /// Reads the thin Mach-O file `bytes`. Fails where a command, segment or table is damaged or outside of the file.
-    pub(super) fn read(bytes: &[u8]) -> Result<Self> {
-        match bytes {
-            [0xcf, ..] | [_, _, _, 0xcf, ..] => Reader::<macho::MachHeader64<Endianness>>::read(bytes, 64),
-            _ => Reader::<macho::MachHeader32<Endianness>>::read(bytes, 32),
+    /// Reads the thin Mach-O file in `window`. Fails where a command, segment or table is damaged or outside of the file.
+    pub(super) fn read(window: Window<'_>) -> Result<Self> {
+        let cache = ReadCache::new(Stream::new(&window, MOST_READ));
+        match window.head(4)?[..] {
+            [0xcf, ..] | [_, _, _, 0xcf, ..] => {
+                Reader::<macho::MachHeader64<Endianness>>::read(&cache, window.size(), 64)
+            }
+            _ => Reader::<macho::MachHeader32<Endianness>>::read(&cache, window.size(), 32),
         }
     }
 
@@ -160,15 +141,15 @@ impl MachO {
 }
 
 /// `bytes` being read into `facts`.
-struct Reader<'a, H: MachHeader<Endian = Endianness>> {
-    bytes: &'a [u8],
+struct Reader<'a, 's, H: MachHeader<Endian = Endianness>> {
+    bytes: Data<'a, 's>,
     header: &'a H,
     endian: Endianness,
     facts: MachO,
 }
 
-impl<'a, H: MachHeader<Endian = Endianness>> Reader<'a, H> {
-    fn read(bytes: &'a [u8], bits: u8) -> Result<MachO> {
+impl<'a, 's, H: MachHeader<Endian = Endianness>> Reader<'a, 's, H> {
+    fn read(bytes: Data<'a, 's>, length: u64, bits: u8) -> Result<MachO> {
         let header = H::parse(bytes, 0)?;
         let endian = header.endian()?;
         let facts = MachO {
@@ -177,7 +158,7 @@ impl<'a, H: MachHeader<Endian = Endianness>> Reader<'a, H> {
             file_type: header.filetype(endian),
             flags: header.flags(endian),
             headers: vec![Part::new("Mach-O header", 0, size_of::<H>() as u64)],
-            length: bytes.len() as u64,
+            length,
             ..MachO::default()
         };
         let mut reader = Self { bytes, header, endian, facts };
@@ -206,7 +187,7 @@ impl<'a, H: MachHeader<Endian = Endianness>> Reader<'a, H> {
         match command.variant()? {
             LoadCommandVariant::Segment32(..) | LoadCommandVariant::Segment64(..) => {
                 let (segment, sections) = H::Segment::from_command(command)?.context("of the other class")?;
-                return self.segment(command.offset(), segment, sections);
+                return self.segment(segment, sections);
             }
             LoadCommandVariant::Dylib(dylib) => {
                 let path = string(dylib.dylib.name)?;
@@ -271,7 +252,7 @@ impl<'a, H: MachHeader<Endian = Endianness>> Reader<'a, H> {
         Ok(String::new())
     }
 
-    fn segment(&mut self, command_at: u64, segment: &'a H::Segment, sections: &'a [u8]) -> Result<String> {
+    fn segment(&mut self, segment: &'a H::Segment, sections: &'a [u8]) -> Result<String> {
         let endian = self.endian;
         let name = text::shown(segment.name());
         let (offset, size) = segment.file_range(endian);
@@ -290,12 +271,6 @@ impl<'a, H: MachHeader<Endian = Endianness>> Reader<'a, H> {
             maximum: segment.maxprot(endian),
             offset,
             size,
-            // Behind cmd, cmdsize, segname and vmaddr.
-            memory_size_at: if self.facts.bits == 64 {
-                command_at + 32..command_at + 40
-            } else {
-                command_at + 28..command_at + 32
-            },
             sections: parts,
         });
         Ok(name)

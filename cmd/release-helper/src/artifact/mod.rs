@@ -14,8 +14,10 @@ use std::fmt;
 
 use anyhow::{Context, Result, ensure};
 
-pub use compare::{Comparison, compare};
-pub use inspect::{Inspection, inspect};
+use crate::bytes::{Stream, Window};
+
+pub use compare::{Comparison, compare, compare_sources};
+pub use inspect::{Inspection, inspect, inspect_source};
 
 /// What kind of file some bytes are, by their first ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +32,21 @@ pub enum Container {
     Foreign(&'static str),
 }
 
+/// What a parser reads: what it has read before stays at hand.
+type Data<'a, 's> = &'a object::ReadCache<Stream<'s>>;
+
+/// More than the headers, tables and names of any program take, in bytes: reading stops with an error.
+const MOST_READ: u64 = 128 << 20;
+
+/// How many bytes tell what kind of file it is.
+const HEAD: u64 = 1024;
+
 impl Container {
+    /// Recognises the file in `window` by its first bytes.
+    fn at(window: Window<'_>) -> Result<Self> {
+        Ok(Self::of(&window.head(HEAD)?))
+    }
+
     /// Recognises `bytes` by their magic number.
     pub fn of(bytes: &[u8]) -> Self {
         // A Java class file begins like a fat Mach-O; its next word is a version, at least 45, where the other has a count.
@@ -55,7 +71,7 @@ impl Container {
 
 /// HTML, JSON, other text or data: what a server may send in place of a file.
 fn kind_of_text(bytes: &[u8]) -> &'static str {
-    let head = &bytes[..bytes.len().min(1024)];
+    let head = &bytes[..bytes.len().min(HEAD as usize)];
     let lower = String::from_utf8_lossy(head).trim_start().to_lowercase();
     if lower.starts_with("<!doctype html") || lower.starts_with("<html") {
         "an HTML page"
@@ -83,7 +99,12 @@ impl fmt::Display for Container {
 
 /// What kind of file `bytes` are, in a few words: container, class, machine, type.
 pub fn describe(bytes: &[u8]) -> String {
-    match Container::of(bytes) {
+    kind(Window::whole(&bytes)).unwrap_or_else(|error| format!("unreadable: {error:#}"))
+}
+
+/// As [`describe`]; an error says that it cannot be read.
+fn kind(bytes: Window<'_>) -> Result<String> {
+    Ok(match Container::at(bytes)? {
         Container::Elf => elf::Elf::read(bytes).map_or("damaged ELF".into(), |elf| elf.describe()),
         Container::MachO => macho::MachO::read(bytes).map_or("damaged Mach-O".into(), |macho| macho.describe()),
         Container::FatMachO => macho::slices(bytes).map_or("damaged fat Mach-O".into(), |slices| {
@@ -91,7 +112,7 @@ pub fn describe(bytes: &[u8]) -> String {
             format!("fat Mach-O: {}", machines.join(", "))
         }),
         Container::Foreign(what) => what.into(),
-    }
+    })
 }
 
 /// `count` with its noun, in the plural unless it is one.

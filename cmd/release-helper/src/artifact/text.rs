@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 /// Longest text that is quoted from a file, in bytes.
-const LONGEST: usize = 160;
+pub(super) const LONGEST: usize = 160;
 
 /// A byte of printable ASCII.
 pub(super) fn is_printable(byte: u8) -> bool {

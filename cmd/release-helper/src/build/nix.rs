@@ -145,7 +145,7 @@ struct Reason {
 }
 
 /// Nix's phrases, as 2.8 to 2.31 have them; the first that matches counts. The causes come before their consequences.
-const REASONS: [Reason; 13] = [
+const REASONS: [Reason; 14] = [
     Reason {
         says: &["unrecognised flag '--extra-experimental-features'", "is not a recognised command"],
         meaning: "this Nix is too old for flakes",
@@ -162,6 +162,13 @@ const REASONS: [Reason; 13] = [
         says: &["cannot connect to socket", "getting status of /nix/var/nix/daemon-socket", "cannot connect to daemon"],
         meaning: "Nix's daemon cannot be reached",
         advice: "start it (Linux: `sudo systemctl start nix-daemon`; macOS: `sudo launchctl kickstart system/org.nixos.nix-daemon`), \
+                 or build with --backend cargo",
+        passing: false,
+    },
+    Reason {
+        says: &["specified in 'build-users-group' does not exist", "creating directory '/nix'"],
+        meaning: "this Nix has no store or no build users, which Debian's nix-bin does not make",
+        advice: "install Debian's nix-setup-systemd too, or Nix from https://nixos.org/download, \
                  or build with --backend cargo",
         passing: false,
     },
@@ -263,6 +270,14 @@ mod tests {
             (
                 "error: getting status of /nix/var/nix/daemon-socket/socket: Permission denied\n",
                 "Nix's daemon cannot be reached: getting status",
+            ),
+            (
+                "error: the group 'nixbld' specified in 'build-users-group' does not exist\n",
+                "this Nix has no store or no build users, which Debian's nix-bin does not make: the group 'nixbld'",
+            ),
+            (
+                "error: creating directory '/nix': Permission denied\n",
+                "this Nix has no store or no build users, which Debian's nix-bin does not make: creating directory",
             ),
             (
                 "checking outputs of '/nix/store/9dv-random.drv'...\nerror: derivation '/nix/store/9dv-random.drv' may not be \

@@ -19,6 +19,8 @@ mod verify;
 
 use anyhow::Result;
 
+use crate::bytes::{self, Source};
+
 pub use file::{Outcome, sign_file, unsign_file, verify_file};
 pub use form::{Form, Linker, PageSize};
 pub use report::{Blob, CodeDirectory, ExecSegment, Report, Signature, Slice};
@@ -62,6 +64,19 @@ pub fn sign(bytes: &[u8], signing: &Signing) -> Result<Vec<u8>> {
 /// Verifies every signature in `bytes`. Whatever they are, there is a report.
 pub fn verify(bytes: &[u8]) -> Result<Report> {
     verify::verify(&bytes)
+}
+
+/// As [`verify`], for bytes anywhere.
+pub fn verify_source(source: &dyn Source) -> Result<Report> {
+    verify::verify(source)
+}
+
+/// Whether two Mach-O files are the same with everything set aside that signing changes; an error says why one of them
+/// cannot be judged. What `codesign --remove-signature` leaves differs from the unsigned file in the rounding of
+/// `__LINKEDIT`'s size in memory, so that is set aside, too.
+pub fn same_unsigned(a: &dyn Source, b: &dyn Source) -> Result<bool> {
+    let (plan_a, plan_b) = (plan::Plan::bare(a)?, plan::Plan::bare(b)?);
+    Ok(plan_a.size == plan_b.size && bytes::agree(&plan_a.result(a), &plan_b.result(b))?)
 }
 
 /// The Mach-O file `bytes` without signatures, as `codesign --remove-signature` leaves it.

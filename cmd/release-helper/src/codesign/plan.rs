@@ -1,5 +1,6 @@
 //! What a signed or unsigned file will be, worked out before a byte of it is written.
 
+use std::io;
 use std::sync::Mutex;
 
 use anyhow::{Context, Result, anyhow, ensure};
@@ -86,14 +87,29 @@ impl Plan {
 
     /// The file in `source` without signatures. If it has none it stays as it is.
     pub(super) fn unsign(source: &dyn Source) -> Result<Self> {
+        Self::without_signatures(source, false)
+    }
+
+    /// The file in `source` without anything that signing changes: as [`Plan::unsign`] has it, and with a `__LINKEDIT`
+    /// without size in memory.
+    pub(super) fn bare(source: &dyn Source) -> Result<Self> {
+        Self::without_signatures(source, true)
+    }
+
+    fn without_signatures(source: &dyn Source, bare: bool) -> Result<Self> {
         let images = images(source)?;
         let signed = images.iter().any(|(_, image)| image.signature.is_some());
         let part = |(window, image): (Window<'_>, Image)| {
             let name = image.architecture();
-            unsign_image(&window, image).context(name)
+            unsign_image(&window, image, bare).context(name)
         };
         let parts = images.into_iter().map(part).collect::<Result<_>>()?;
         Self::of_parts(source, parts, signed.then_some(FAT_ALIGNMENT))
+    }
+
+    /// The file that a plan without signatures makes of `source`, to be read without being written.
+    pub(super) fn result<'a>(&'a self, source: &'a dyn Source) -> Bare<'a> {
+        Bare { plan: self, source }
     }
 
     /// Puts the parts of a file together, with slices at multiples of `2^alignment`, or aligned as they were.
@@ -129,6 +145,37 @@ impl Plan {
         let content = Mutex::new(vec![0; size]);
         self.write(source, &content)?;
         Ok(content.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+}
+
+/// See [`Plan::result`].
+pub(super) struct Bare<'a> {
+    plan: &'a Plan,
+    source: &'a dyn Source,
+}
+
+impl Source for Bare<'_> {
+    fn size(&self) -> u64 {
+        self.plan.size
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        // What no header and no image has is padding.
+        buffer.fill(0);
+        let end = offset + buffer.len() as u64;
+        let mut overlap = |start: u64, size: u64, read: &dyn Fn(u64, &mut [u8]) -> io::Result<()>| {
+            let (first, last) = (start.max(offset), (start + size).min(end));
+            if first >= last {
+                return Ok(());
+            }
+            read(first - start, &mut buffer[(first - offset) as usize..(last - offset) as usize])
+        };
+        overlap(0, self.plan.header.len() as u64, &|at, part| (&*self.plan.header).read_at(at, part))?;
+        for part in &self.plan.parts {
+            overlap(part.to, part.kept, &|at, bytes| self.source.read_at(part.from.0 + at, bytes))?;
+            overlap(part.to, part.header.len() as u64, &|at, bytes| (&*part.header).read_at(at, bytes))?;
+        }
+        Ok(())
     }
 }
 
@@ -260,14 +307,19 @@ fn sign_image(
     })
 }
 
-fn unsign_image(window: &Window<'_>, mut image: Image) -> Result<Part> {
-    let Some(signature) = image.checked_signature()? else { return Ok(Part::unchanged(window, image)) };
+fn unsign_image(window: &Window<'_>, mut image: Image, bare: bool) -> Result<Part> {
+    let Some(signature) = image.checked_signature()? else {
+        if let Some(file_size) = image.linkedit().ok().map(|linkedit| linkedit.file_size).filter(|_| bare) {
+            image.resize_linkedit(file_size, 0)?;
+        }
+        return Ok(Part::unchanged(window, image));
+    };
     // The padding between the string table and the signature belongs to the signature (cctools `strip.c`).
     let padding = |end: &u64| (0..=12).contains(&signature.data_offset.wrapping_sub(*end));
     let end = image.strings.as_ref().map(|strings| strings.end).filter(padding).unwrap_or(signature.data_offset);
     let linkedit = image.linkedit()?;
     let file_size = end.checked_sub(linkedit.file_offset).context("the string table is outside of __LINKEDIT")?;
-    let memory_size = linkedit.memory_size;
+    let memory_size = if bare { 0 } else { linkedit.memory_size };
     image.resize_linkedit(file_size, memory_size)?;
     image.remove_signature_command();
     Ok(Part { kept: end, end, ..Part::unchanged(window, image) })

@@ -1,4 +1,4 @@
-//! Random access to the bytes of a file, wherever they are. Nothing here holds a whole file in memory.
+//! Where the bytes of a result go, and those of a file come from ([`crate::bytes`]).
 
 use std::fs::File;
 use std::io;
@@ -6,101 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use anyhow::{Result, ensure};
-
-/// Bytes that can be read at any place, from several threads at once.
-pub(super) trait Source: Sync {
-    /// The number of bytes.
-    fn size(&self) -> u64;
-
-    /// Fills `buffer` from `offset` on; the caller has compared both with [`Self::size`].
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()>;
-}
-
-impl Source for &[u8] {
-    fn size(&self) -> u64 {
-        self.len() as u64
-    }
-
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        let bytes = usize::try_from(offset)
-            .ok()
-            .and_then(|start| self.get(start..start.checked_add(buffer.len())?))
-            .ok_or(io::ErrorKind::UnexpectedEof)?;
-        buffer.copy_from_slice(bytes);
-        Ok(())
-    }
-}
-
-/// An open file, with the size it had when it was opened.
-pub(super) struct FileSource<'a> {
-    pub(super) file: &'a File,
-    pub(super) size: u64,
-}
-
-impl Source for FileSource<'_> {
-    fn size(&self) -> u64 {
-        self.size
-    }
-
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        self.file.read_exact_at(buffer, offset)
-    }
-}
-
-/// A part of another source: one slice of a fat file.
-#[derive(Clone, Copy)]
-pub(super) struct Window<'a> {
-    source: &'a dyn Source,
-    offset: u64,
-    size: u64,
-}
-
-impl<'a> Window<'a> {
-    /// The `size` bytes of `source` that start at `offset`; an error if they are not all there.
-    pub(super) fn new(source: &'a dyn Source, offset: u64, size: u64) -> Result<Self> {
-        let end = offset.checked_add(size);
-        ensure!(
-            end.is_some_and(|end| end <= source.size()),
-            "the slice at {offset:#x} with {size} bytes reaches beyond the end of the file, which has {} bytes",
-            source.size()
-        );
-        Ok(Self { source, offset, size })
-    }
-
-    /// A part of this part.
-    pub(super) fn part(&self, offset: u64, size: u64) -> Result<Self> {
-        ensure!(
-            offset.checked_add(size).is_some_and(|end| end <= self.size),
-            "{size} bytes at {offset:#x} reach beyond the end, {:#x}",
-            self.size
-        );
-        Ok(Self { source: self.source, offset: self.offset + offset, size })
-    }
-
-    /// Where in the underlying source it starts.
-    pub(super) fn offset(&self) -> u64 {
-        self.offset
-    }
-
-    /// The bytes in `offset..offset + size`. The caller bounds `size`: it is allocated.
-    pub(super) fn read(&self, offset: u64, size: usize) -> Result<Vec<u8>> {
-        let part = self.part(offset, size as u64)?;
-        let mut bytes = vec![0; size];
-        part.read_at(0, &mut bytes)?;
-        Ok(bytes)
-    }
-}
-
-impl Source for Window<'_> {
-    fn size(&self) -> u64 {
-        self.size
-    }
-
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        self.source.read_at(self.offset + offset, buffer)
-    }
-}
+pub(super) use crate::bytes::{FileSource, Source, Window};
 
 /// Where the bytes of a result go, in any order, from several threads at once.
 pub(super) trait Sink: Sync {

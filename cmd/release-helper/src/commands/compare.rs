@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::Verdict;
 use crate::artifact::{self, Comparison, compare::Place, counted};
-use crate::files;
+use crate::files::Regular;
 use crate::output::{self, Table};
 
 /// At most this many places are printed as a table; JSON has them all.
@@ -36,7 +36,8 @@ struct Compared<'a> {
 
 impl Compare {
     pub fn run(&self) -> Result<Verdict> {
-        let comparison = artifact::compare(&files::read(&self.a)?, &files::read(&self.b)?);
+        let (a, b) = (Regular::open(&self.a)?, Regular::open(&self.b)?);
+        let comparison = artifact::compare_sources(&a.source(), &b.source())?;
         if self.json {
             output::print_json(&Compared { file_a: &self.a, file_b: &self.b, comparison: &comparison })?;
         } else {

@@ -6,10 +6,11 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 
 use crate::Verdict;
+use crate::artifact::inspect::Surroundings;
 use crate::artifact::{self, Inspection};
 use crate::contract::{Contract, Platform};
 use crate::error::{self, Hint};
-use crate::files;
+use crate::files::Regular;
 use crate::output::{self, Table};
 
 #[derive(clap::Args)]
@@ -71,7 +72,9 @@ impl Inspect {
 
     fn inspect(&self, file: &Path, contract: &Contract) -> Result<Inspection> {
         let platform = self.platform(file, contract)?;
-        artifact::inspect(&files::read(file)?, platform, contract, self.version.as_deref())
+        let file = Regular::open(file)?;
+        let here = Surroundings::here();
+        artifact::inspect_source(&file.source(), platform, contract, self.version.as_deref(), &here)
     }
 
     fn platform<'a>(&self, file: &Path, contract: &'a Contract) -> Result<&'a Platform> {

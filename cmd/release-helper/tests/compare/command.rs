@@ -53,3 +53,34 @@ fn json_has_what_a_report_draws() {
     assert_eq!(value["b"]["size"], 13);
     assert_eq!(value["a"]["sha256"].as_str().unwrap().len(), 64);
 }
+
+/// Each file is larger than all the memory that the helper gets for data.
+#[test]
+fn files_are_not_held_in_memory() {
+    const SIZE: u64 = 96 << 20;
+    let directory = tempfile::tempdir().unwrap();
+    let names = ["a", "b"].map(|name| directory.path().join(name));
+    for (index, name) in names.iter().enumerate() {
+        // A program that ends with a string; what is between is a hole.
+        std::fs::copy(env!("CARGO_BIN_EXE_release-helper"), name).unwrap();
+        let file = std::fs::File::options().write(true).open(name).unwrap();
+        file.set_len(SIZE).unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&file, &[index as u8], SIZE - 1).unwrap();
+    }
+    let limited = |arguments: &str| {
+        let script = format!("ulimit -d 32768 && exec \"$0\" {arguments}");
+        let output = Command::new("sh")
+            .args(["-c", &script, env!("CARGO_BIN_EXE_release-helper")])
+            .current_dir(&directory)
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap() + &told)
+    };
+    let (status, told) = limited("compare a b");
+    assert!(status == Some(1) && told.contains("different: 1 byte in 1 place"), "{told}");
+    let (status, told) = limited("compare a a");
+    assert!(status == Some(0) && told.starts_with("same: 100663296 bytes"), "{told}");
+    let (status, told) = limited("inspect --platform linux-amd64 a");
+    assert!(status == Some(1) && told.contains("trailing bytes"), "{told}");
+}

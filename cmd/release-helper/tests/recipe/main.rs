@@ -5,6 +5,7 @@ mod hash;
 mod hosts;
 mod package;
 mod recipe;
+mod sdk;
 #[path = "../support/skipped.rs"]
 mod skipped;
 mod stubs;

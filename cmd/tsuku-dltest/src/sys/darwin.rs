@@ -333,9 +333,10 @@ pub(crate) fn next_ending() -> Option<(i32, Ending)> {
         let mut status = 0;
         // SAFETY: room for a status.
         let pid = unsafe { c::wait4(info.pid, &raw mut status, c::WNOHANG | c::WUNTRACED, ptr::null_mut()) };
-        if pid > 0
-            && let Some(ending) = ending_of(status)
-        {
+        if pid <= 0 {
+            return None;
+        }
+        if let Some(ending) = ending_of(status) {
             return Some((pid, ending));
         }
     }

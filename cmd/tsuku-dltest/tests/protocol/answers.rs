@@ -1,8 +1,10 @@
 //! What is printed, and the exit status.
 
+use std::ffi::c_int;
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read as _};
-use std::process::Stdio;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::fd::AsRawFd as _;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::Test;
@@ -15,6 +17,8 @@ pub(crate) const TESTS: &[Test] = &[
     ("the_version_stands_alone_on_standard_error", the_version_stands_alone_on_standard_error),
     ("the_loaders_own_words_are_passed_on", the_loaders_own_words_are_passed_on),
     ("lost_output_is_status_2", lost_output_is_status_2),
+    ("a_full_pipe_is_waited_for", a_full_pipe_is_waited_for),
+    ("memory_does_not_grow_with_the_paths", memory_does_not_grow_with_the_paths),
     ("lines_come_as_soon_as_they_are_known", lines_come_as_soon_as_they_are_known),
 ];
 
@@ -141,5 +145,63 @@ fn lines_come_as_soon_as_they_are_known(world: &World) -> Result<(), String> {
     let mut rest = String::new();
     lines.read_to_string(&mut rest).expect("nobody else holds the pipe open");
     assert_eq!(rest, "");
+    Ok(())
+}
+
+fn a_full_pipe_is_waited_for(world: &World) -> Result<(), String> {
+    unsafe extern "C" {
+        fn fcntl(fd: c_int, command: c_int, ...) -> c_int;
+    }
+    const F_SETFL: c_int = 4;
+    const O_NONBLOCK: c_int = if cfg!(target_os = "macos") { 4 } else { 0o4000 };
+    let (mut reader, mut writer) = std::io::pipe().expect("there are pipes");
+    // SAFETY: a descriptor of ours. Its reader's side stays as it is.
+    unsafe { fcntl(writer.as_raw_fd(), F_SETFL, O_NONBLOCK) };
+    while writer.write(b" ").is_ok() {}
+    let mut child = world.command().arg("").stdout(writer).spawn().expect("the program can be started");
+    // It may be slow, but it must not give up.
+    let limit = Instant::now() + Duration::from_secs(2);
+    while Instant::now() < limit {
+        assert_eq!(child.try_wait().expect("it is a child"), None, "it did not wait");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let mut text = String::new();
+    reader.read_to_string(&mut text).expect("the output is UTF-8");
+    assert_eq!(text.trim_start(), "[{\"path\":\"\",\"ok\":false,\"error\":\"the path is empty\"}]\n");
+    assert_eq!(child.wait().expect("it ends").code(), Some(1));
+    Ok(())
+}
+
+/// How much memory the program itself has when it has answered for so many paths, in KiB.
+fn memory(world: &World, paths: usize) -> u64 {
+    let mut command = world.command();
+    let options = ["--stdin0", "--json-lines", "--timeout-ms", "60000"];
+    let mut child =
+        command.args(options).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the program can be started");
+    // The last one keeps it there.
+    let mut input = b"\0".repeat(paths);
+    input.extend(world.library(&world.empty_directory("memory"), "sleep").into_os_string().into_encoded_bytes());
+    child.stdin.take().expect("there is a pipe").write_all(&input).expect("it reads");
+    let lines = BufReader::new(child.stdout.take().expect("there is a pipe")).lines();
+    assert_eq!(lines.take(paths).count(), paths);
+    let text = if cfg!(target_os = "macos") {
+        let output = Command::new("ps").args(["-o", "rss=", "-p", &child.id().to_string()]).output();
+        String::from_utf8(output.expect("ps can be run").stdout).expect("numbers are UTF-8")
+    } else {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).expect("it runs");
+        status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("it has memory").replace("kB", "")
+    };
+    child.kill().expect("it runs");
+    child.wait().expect("it ends");
+    text.trim().parse().expect("a number")
+}
+
+fn memory_does_not_grow_with_the_paths(world: &World) -> Result<(), String> {
+    if world.is_emulated() {
+        return Err("it would be the emulator's memory".to_owned());
+    }
+    let (few, many) = (memory(world, 100), memory(world, 600));
+    // 4 KiB of each would be 2000.
+    assert!(many < few + 1000, "{few} KiB for 100 paths, {many} KiB for 600");
     Ok(())
 }

@@ -5,6 +5,7 @@ mod answers;
 mod arguments;
 mod client;
 mod documents;
+mod faults;
 mod isolation;
 mod paths;
 mod places;
@@ -46,10 +47,10 @@ fn main() {
     documents::assert_each_guarantee_has_its_test(&names);
 
     let worlds = if arguments.list { world::all() } else { world::built() };
-    let mut trials = Vec::new();
+    let mut trials = faults::trials(&worlds, &tests);
     for world in worlds {
         let world = match world {
-            Ok(world) => Arc::new(world),
+            Ok(world) => world,
             Err((platform, reason)) => {
                 let name = format!("{platform}::all_{}_tests", tests.len());
                 trials.push(Trial::ignorable_test(name.clone(), move || Ok(ignored(&name, reason))));

@@ -96,6 +96,13 @@ fn a_file_that_is_no_library_here_is_named_for_what_it_is(world: &World) -> Resu
             None => assert!(world.is_musl(), "{name} was loaded"),
         }
     }
+    if !world.is_linux() {
+        // dyld loads programs, too.
+        let program = directory.join("program.so");
+        fs::copy(&world.program, &program).expect("target is writable");
+        let error = world.run([&program]).errors().remove(0);
+        assert_eq!(error, Some(format!("{}: is a program, not a library", program.display())));
+    }
     // Of a library that is what it should be, nothing is said.
     let error = world.run([directory.as_path()]).errors().remove(0).expect("a directory does not load");
     assert!(!error.contains("the file is"), "{error}");

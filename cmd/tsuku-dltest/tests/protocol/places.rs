@@ -2,7 +2,9 @@
 
 use std::ffi::{c_int, c_void};
 use std::fs;
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -19,6 +21,8 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_damaged_loader_is_refused", a_damaged_loader_is_refused),
     ("without_a_loader_it_still_tells_its_version", without_a_loader_it_still_tells_its_version),
     ("it_serves_a_caller_that_closed_its_streams", it_serves_a_caller_that_closed_its_streams),
+    ("a_replaced_program_starts_no_child", a_replaced_program_starts_no_child),
+    ("a_taken_name_is_no_obstacle", a_taken_name_is_no_obstacle),
     ("it_serves_a_caller_that_ignores_its_children", it_serves_a_caller_that_ignores_its_children),
 ];
 
@@ -128,7 +132,9 @@ fn small_root(world: &World, name: &str, with_loader: bool) -> PathBuf {
 fn run_in(root: &Path, before: &str, arguments: &[&str]) -> Run {
     let mut command = Command::new("unshare");
     command.args(["--user", "--map-root-user", "--mount", "sh", "-c"]);
-    command.arg(format!("root=$1; shift; {before}\nexec chroot \"$root\" /tsuku-dltest \"$@\"")).arg("sh").arg(root);
+    // Not chroot, which is not on an ordinary user's PATH.
+    let script = format!("root=$1; shift; {before}\nexec unshare --root=\"$root\" /tsuku-dltest \"$@\"");
+    command.arg(script).arg("sh").arg(root);
     let output = command.args(arguments).stdin(Stdio::null()).output().expect("unshare can be run");
     Run::from(output)
 }
@@ -240,10 +246,14 @@ fn it_serves_a_caller_that_ignores_its_children(world: &World) -> Result<(), Str
     Ok(())
 }
 
+unsafe extern "C" {
+    /// Makes a descriptor another name of a file.
+    pub(crate) fn dup2(from: c_int, to: c_int) -> c_int;
+}
+
 /// Has the program started with a signal ignored, as it then stays through every `exec`. (A shell may not do it: dash
 /// never ignores SIGCHLD.)
 pub(crate) fn ignoring(command: &mut Command, number: c_int) -> &mut Command {
-    use std::os::unix::process::CommandExt as _;
     unsafe extern "C" {
         fn signal(number: c_int, handler: *const c_void) -> *const c_void;
     }
@@ -254,4 +264,46 @@ pub(crate) fn ignoring(command: &mut Command, number: c_int) -> &mut Command {
             Ok(())
         })
     }
+}
+
+fn a_replaced_program_starts_no_child(world: &World) -> Result<(), String> {
+    if world.is_linux() {
+        return Err("a child is not executed there".to_owned());
+    }
+    // As a driver of another version would start this one.
+    let crash = world.library(&world.empty_directory("replaced"), "segfault");
+    let role = "tsuku-dltest: loader";
+    let mut command = world.command_with(&["--argv0", role]);
+    if !world.is_stand_in() {
+        command.arg0(role);
+    }
+    command.args(["tsuku-dltest v0.0.0-other\n", "0", "1000"]).arg(&crash);
+    // Memory where its slot would be.
+    let memory = tempfile::tempfile().expect("there is room");
+    memory.set_len(1 << 24).expect("there is room");
+    let fd = memory.as_raw_fd();
+    // SAFETY: dup2() may be called between fork and exec.
+    unsafe {
+        command.pre_exec(move || {
+            // A duplicate stays open; if it is 3 already, it is none.
+            dup2(dup2(fd, 63), 3);
+            Ok(())
+        })
+    };
+    let output = command.output().expect("the program can be started");
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    Ok(())
+}
+
+fn a_taken_name_is_no_obstacle(world: &World) -> Result<(), String> {
+    if !world.is_stand_in() {
+        return Err("shared memory has a name on macOS only, and there no place where a test could take it".to_owned());
+    }
+    let healthy = world.library(&world.empty_directory("taken"), "healthy");
+    // In the stand-in it is Linux' shared memory, where a directory is in the way.
+    let script = "name=/dev/shm/tsuku-$(printf %08x $$); mkdir \"$name\" || exit 99; echo \"$name\" >&2; exec \"$@\"";
+    let output = through_shell(world, script, &[&healthy]);
+    fs::remove_dir(String::from_utf8_lossy(&output.stderr).trim()).expect("the script made it");
+    assert_eq!(Run::from(output).errors(), [None]);
+    Ok(())
 }

@@ -8,7 +8,7 @@ use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::{env, fs, thread};
 
 use serde_json::Value;
@@ -37,6 +37,9 @@ pub(crate) struct World {
 /// A platform that cannot be tested here, and why.
 pub(crate) type Missing = (&'static str, String);
 
+/// What became of a platform.
+pub(crate) type Built = Result<Arc<World>, Missing>;
+
 const PLATFORMS: [(&str, &str); 6] = [
     ("linux-amd64", "x86_64-unknown-linux-gnu"),
     ("linux-amd64-musl", "x86_64-unknown-linux-musl"),
@@ -47,7 +50,7 @@ const PLATFORMS: [(&str, &str); 6] = [
 ];
 
 /// All platforms, without their artifacts.
-pub(crate) fn all() -> Vec<Result<World, Missing>> {
+pub(crate) fn all() -> Vec<Built> {
     let directory = root().canonicalize().expect("the repository is there").join("target/dltest-tests");
     PLATFORMS
         .iter()
@@ -61,7 +64,8 @@ pub(crate) fn all() -> Vec<Result<World, Missing>> {
                 return Err((platform, format!("no {}", program.display())));
             }
             let misbehaving = Mutex::new(None);
-            Ok(World { platform, target, runner, program, directory: directory.join(platform), misbehaving })
+            let directory = directory.join(platform);
+            Ok(Arc::new(World { platform, target, runner, program, directory, misbehaving }))
         })
         .collect()
 }
@@ -122,23 +126,23 @@ fn in_path(name: &str) -> Option<PathBuf> {
 }
 
 /// All platforms, with their artifacts.
-pub(crate) fn built() -> Vec<Result<World, Missing>> {
+pub(crate) fn built() -> Vec<Built> {
     let worlds = all();
-    let targets = |wanted: fn(&World) -> bool| worlds.iter().flatten().filter(move |world| wanted(world));
+    let targets = |wanted: fn(&World) -> bool| worlds.iter().flatten().filter(move |world| wanted(world.as_ref()));
     if env::var_os("TSUKU_DLTEST_DIST").is_none() {
-        cargo_build("tsuku-dltest", &["--release"], targets(|_| true).map(|world| world.target.to_owned()));
+        build_in(root(), "tsuku-dltest", &["--release"], targets(|_| true).map(|world| world.target.to_owned()));
     }
-    cargo_build("darwin-stand-in", &[], targets(World::is_stand_in).map(|world| stand_in_target(world.target)));
+    build_in(root(), "darwin-stand-in", &[], targets(World::is_stand_in).map(|world| stand_in_target(world.target)));
     worlds
 }
 
-/// Builds a package by its link recipe.
-fn cargo_build(package: &str, options: &[&str], targets: impl Iterator<Item = String>) {
+/// Builds a package of the source tree at `root` by its link recipe.
+pub(crate) fn build_in(root: &Path, package: &str, options: &[&str], targets: impl IntoIterator<Item = String>) {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.current_dir(root()).args(["build", "--quiet", "--locked", "-p", package]).args(options);
+    cargo.current_dir(root).args(["build", "--quiet", "--locked", "-p", package]).args(options);
     cargo.args(["--config", &format!("cmd/{package}/link.toml")]);
     let before = cargo.get_args().count();
-    targets.for_each(|target| _ = cargo.args(["--target", &target]));
+    targets.into_iter().for_each(|target| _ = cargo.args(["--target", &target]));
     if cargo.get_args().count() > before {
         let status = cargo.status().expect("cargo can be run");
         assert!(status.success(), "{package} could not be built: {cargo:?}");
@@ -146,6 +150,18 @@ fn cargo_build(package: &str, options: &[&str], targets: impl Iterator<Item = St
 }
 
 impl World {
+    /// The same platform with another program, and a directory of its own.
+    pub(crate) fn with_program(&self, program: &Path, directory: &Path) -> Self {
+        Self {
+            platform: self.platform,
+            target: self.target,
+            runner: self.runner.clone(),
+            program: program.to_owned(),
+            directory: directory.join("libraries"),
+            misbehaving: Mutex::new(Some(self.misbehaving())),
+        }
+    }
+
     /// Why this platform cannot run the test called `name`, if that is known beforehand.
     pub(crate) fn cannot(&self, name: &str) -> Option<&'static str> {
         if self.is_emulated() && super::places::NATIVE_ONLY.contains(&name) {
@@ -206,7 +222,17 @@ impl World {
 
     /// The same for another copy of the program.
     pub(crate) fn command_for(&self, program: &Path) -> Command {
-        let mut words = self.runner.iter().map(OsStr::new).chain([program.as_os_str()]);
+        self.command_of(&[], program)
+    }
+
+    /// The same with options for the stand-in, if it runs there.
+    pub(crate) fn command_with(&self, options: &[&str]) -> Command {
+        self.command_of(if self.is_stand_in() { options } else { &[] }, &self.program)
+    }
+
+    fn command_of(&self, options: &[&str], program: &Path) -> Command {
+        let runner = self.runner.iter().map(OsStr::new).chain(options.iter().map(OsStr::new));
+        let mut words = runner.chain([program.as_os_str()]);
         let mut command = Command::new(words.next().expect("there is a program"));
         command.args(words).stdin(Stdio::null());
         for name in

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use anyhow::Result;
 use serde::Serialize;
 
 use super::tokens::Tokens;
-use super::{Comparison, Place, bytes, places};
+use super::{Comparison, Place, byte_count, places};
 use crate::artifact::elf::Elf;
 use crate::artifact::macho::{self, MachO};
 use crate::artifact::{Container, text};
+use crate::bytes::{self, Source, Window};
 use crate::{codesign, date};
 
 /// At most this many items of a kind are shown.
@@ -26,30 +28,30 @@ pub struct Cause {
 }
 
 /// Adds the causes that the differing parts of `comparison` suggest, the most telling first.
-pub(super) fn find(a: &[u8], b: &[u8], comparison: &mut Comparison) {
+pub(super) fn find(a: Window<'_>, b: Window<'_>, comparison: &mut Comparison) -> Result<()> {
     let mut causes = Causes(Vec::new());
     let (kind_a, kind_b) = (&comparison.a.kind, &comparison.b.kind);
     if kind_a != kind_b {
         causes.add("kind", format!("they are different kinds of file: A is {kind_a}, B is {kind_b}"));
-        slice_of_fat(a, b, &mut causes);
-        slice_of_fat(b, a, &mut causes);
+        slice_of_fat(a, b, &mut causes)?;
+        slice_of_fat(b, a, &mut causes)?;
     }
-    if a.starts_with(b) || b.starts_with(a) {
-        let (longer, shorter) = if a.len() > b.len() { ("A", "B") } else { ("B", "A") };
-        let (most, least) = (a.len().max(b.len()) as u64, a.len().min(b.len()) as u64);
-        let text = format!("{shorter} is {longer} without its last {}: cut off, or appended to", bytes(most - least));
-        causes.add("length", text);
-    } else if Container::of(a) == Container::of(b) {
+    if a.size() != b.size() && bytes::agree(&a, &b)? {
+        let (longer, shorter) = if a.size() > b.size() { ("A", "B") } else { ("B", "A") };
+        let missing = byte_count(a.size().abs_diff(b.size()));
+        causes.add("length", format!("{shorter} is {longer} without its last {missing}: cut off, or appended to"));
+    } else if Container::at(a)? == Container::at(b)? {
         signatures(a, b, comparison, &mut causes);
         stripped(&comparison.places, &mut causes);
-        match Container::of(a) {
+        match Container::at(a)? {
             Container::Elf => elf(a, b, &mut causes),
             Container::MachO => mach_o("", a, b, &mut causes),
             _ => slices(a, b, &mut causes),
         }
-        content(a, b, comparison, &mut causes);
+        content(a, b, comparison, &mut causes)?;
     }
     comparison.causes = causes.0;
+    Ok(())
 }
 
 struct Causes(Vec<Cause>);
@@ -79,23 +81,26 @@ fn some(items: &[&String]) -> String {
     format!("{}{more}", shown.join(", "))
 }
 
-fn slice_of_fat(fat: &[u8], thin: &[u8], causes: &mut Causes) {
-    if Container::of(fat) != Container::FatMachO {
-        return;
+fn slice_of_fat(fat: Window<'_>, thin: Window<'_>, causes: &mut Causes) -> Result<()> {
+    if Container::at(fat)? != Container::FatMachO {
+        return Ok(());
     }
-    let slices = macho::slices(fat).unwrap_or_default();
-    let same = slices.iter().find(|slice| slice.content(fat) == thin);
-    if let Some(slice) = same {
-        causes.add("slice", format!("the thin file is the same as the fat one's slice {}", slice.machine));
+    for slice in macho::slices(fat).unwrap_or_default() {
+        let content = slice.content(fat);
+        if content.size() == thin.size() && bytes::agree(&content, &thin)? {
+            causes.add("slice", format!("the thin file is the same as the fat one's slice {}", slice.machine));
+            break;
+        }
     }
+    Ok(())
 }
 
 /// What the signatures of two Mach-O files say, where they are all the difference.
-fn signatures(a: &[u8], b: &[u8], comparison: &Comparison, causes: &mut Causes) {
+fn signatures(a: Window<'_>, b: Window<'_>, comparison: &Comparison, causes: &mut Causes) {
     if comparison.same_unsigned != Some(true) {
         return;
     }
-    let (Ok(report_a), Ok(report_b)) = (codesign::verify(a), codesign::verify(b)) else { return };
+    let (Ok(report_a), Ok(report_b)) = (codesign::verify_source(&a), codesign::verify_source(&b)) else { return };
     let (said_a, said_b) = (said(&report_a), said(&report_b));
     let difference =
         if said_a == said_b { "in bytes that say nothing".into() } else { format!("{said_a} in A, {said_b} in B") };
@@ -142,19 +147,18 @@ fn stripped(places: &[Place], causes: &mut Causes) {
             && size(&place.a) != size(&place.b)
     };
     if let Some(place) = superfluous.iter().find(smaller) {
-        let size = |extent: &Option<super::Extent>| bytes(extent.as_ref().map_or(0, |extent| extent.size));
+        let size = |extent: &Option<super::Extent>| byte_count(extent.as_ref().map_or(0, |extent| extent.size));
         let text = format!("symbols: the {} has {} in A, {} in B", place.name, size(&place.a), size(&place.b));
         causes.add("symbols", text);
     }
 }
 
-fn elf(a: &[u8], b: &[u8], causes: &mut Causes) {
+fn elf(a: Window<'_>, b: Window<'_>, causes: &mut Causes) {
     let (Ok(elf_a), Ok(elf_b)) = (Elf::read(a), Elf::read(b)) else { return };
     let set = |items: &[String]| items.iter().cloned().collect::<BTreeSet<_>>();
     let one = |item: &Option<String>| item.iter().cloned().collect::<BTreeSet<_>>();
-    let comment = |elf: &Elf, bytes| -> BTreeSet<String> {
-        let comment = elf.section_content(bytes, ".comment").unwrap_or_default();
-        comment.split(|&byte| byte == 0).filter(|tool| !tool.is_empty()).map(text::shown).collect()
+    let comment = |elf: &Elf, file| -> BTreeSet<String> {
+        elf.comment(file).unwrap_or_default().iter().map(|tool| text::shown(tool)).collect()
     };
     let versions = |elf: &Elf| -> BTreeSet<String> {
         elf.dynamic.versions.iter().map(|(library, version)| format!("{library} {version}")).collect()
@@ -174,7 +178,7 @@ fn elf(a: &[u8], b: &[u8], causes: &mut Causes) {
 }
 
 /// The causes in the slices that two fat files have both.
-fn slices(a: &[u8], b: &[u8], causes: &mut Causes) {
+fn slices(a: Window<'_>, b: Window<'_>, causes: &mut Causes) {
     let (Ok(slices_a), Ok(slices_b)) = (macho::slices(a), macho::slices(b)) else { return };
     for slice_a in &slices_a {
         if let Some(slice_b) = slices_b.iter().find(|slice_b| slice_b.machine == slice_a.machine) {
@@ -183,7 +187,7 @@ fn slices(a: &[u8], b: &[u8], causes: &mut Causes) {
     }
 }
 
-fn mach_o(prefix: &str, a: &[u8], b: &[u8], causes: &mut Causes) {
+fn mach_o(prefix: &str, a: Window<'_>, b: Window<'_>, causes: &mut Causes) {
     let (Ok(macho_a), Ok(macho_b)) = (MachO::read(a), MachO::read(b)) else { return };
     let minimum = |macho: &MachO| -> BTreeSet<String> {
         macho.minimum_versions.iter().map(|(platform, version)| format!("{platform:?} {version}")).collect()
@@ -212,19 +216,19 @@ fn may_hold_text(part: &str) -> bool {
 }
 
 /// Causes that the differing bytes themselves tell.
-fn content(a: &[u8], b: &[u8], comparison: &Comparison, causes: &mut Causes) {
+fn content(a: Window<'_>, b: Window<'_>, comparison: &Comparison, causes: &mut Causes) -> Result<()> {
     let (mut tokens_a, mut tokens_b) = (Tokens::default(), Tokens::default());
     let is_code = |name: &str| name.ends_with("text");
     for place in comparison.places.iter().filter(|place| !is_code(&place.name) && may_hold_text(&place.name)) {
         // What a stripped file lacks tells nothing about the rest.
         if let (Some(extent_a), Some(extent_b)) = (&place.a, &place.b) {
-            tokens_a.collect(places::content(a, extent_a));
-            tokens_b.collect(places::content(b, extent_b));
+            tokens_a.collect(places::content(a, extent_a)?)?;
+            tokens_b.collect(places::content(b, extent_b)?)?;
         }
     }
     // A signature's hashes read as no text, and the rest is the same.
     if comparison.same_unsigned == Some(true) {
-        return;
+        return Ok(());
     }
     causes.sets("version", "version strings", &tokens_a.versions, &tokens_b.versions);
     causes.sets("path", "paths", &tokens_a.paths, &tokens_b.paths);
@@ -232,12 +236,13 @@ fn content(a: &[u8], b: &[u8], comparison: &Comparison, causes: &mut Causes) {
     // What follows from the rest of the content explains least.
     causes.0.sort_by_key(|cause| matches!(cause.kind, "build-id" | "uuid"));
     if !causes.0.is_empty() {
-        return;
+        return Ok(());
     }
     let differing = comparison.differing();
     if differing <= FEW && comparison.a.size == comparison.b.size {
-        causes.add("edit", format!("{} changed in place: damaged in transfer, or edited", bytes(differing)));
+        causes.add("edit", format!("{} changed in place: damaged in transfer, or edited", byte_count(differing)));
     } else if comparison.places.iter().any(|place| is_code(&place.name)) {
         causes.add("code", "the code itself: other sources, features, flags or another compiler".into());
     }
+    Ok(())
 }

@@ -4,11 +4,15 @@ mod causes;
 mod places;
 mod tokens;
 
+use anyhow::Result;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::layout::{self, Part};
-use super::{Container, counted, describe, elf::Elf, macho, macho::MachO};
+use super::{Container, counted, elf::Elf, kind, macho, macho::MachO};
+use crate::bytes::{self, Source, Window};
+use crate::codesign;
+use crate::digest::hex;
 
 pub use causes::Cause;
 
@@ -110,10 +114,11 @@ impl Comparison {
     }
 
     /// Compares the files in these parts.
-    fn set_places(&mut self, a: &[u8], b: &[u8], parts_a: &[Part], parts_b: &[Part]) {
+    fn set_places(&mut self, a: Window<'_>, b: Window<'_>, parts_a: &[Part], parts_b: &[Part]) -> Result<()> {
         self.a.map.set_parts(parts_a);
         self.b.map.set_parts(parts_b);
-        self.places = places::places(a, b, &mut self.a.map, &mut self.b.map);
+        self.places = places::places(a, b, &mut self.a.map, &mut self.b.map)?;
+        Ok(())
     }
 
     /// One line: `same`, or where the first telling difference is, both bytes, and the likely cause.
@@ -143,7 +148,9 @@ impl Place {
         match (&self.first, &self.a, &self.b) {
             (_, Some(_), None) => format!("{name} is only in A"),
             (_, None, _) => format!("{name} is only in B"),
-            (None, Some(a), Some(b)) => format!("{name} has {} in A, {} in B", bytes(a.size), bytes(b.size)),
+            (None, Some(a), Some(b)) => {
+                format!("{name} has {} in A, {} in B", byte_count(a.size), byte_count(b.size))
+            }
             (Some(first), ..) if first.offset_a == first.offset_b => {
                 format!("{name} differs at {:#x}: {:02x} in A, {:02x} in B", first.offset_a, first.byte_a, first.byte_b)
             }
@@ -155,48 +162,61 @@ impl Place {
     }
 }
 
-fn bytes(count: u64) -> String {
+fn byte_count(count: u64) -> String {
     counted(count, "byte")
 }
 
-/// Compares two files byte for byte, and part by part where both are ELF or both are Mach-O.
+/// As [`compare_sources`], for files in memory.
 pub fn compare(a: &[u8], b: &[u8]) -> Comparison {
+    compare_sources(&a, &b).expect("what is in memory can be read")
+}
+
+/// Compares two files byte for byte, and part by part where both are ELF or both are Mach-O. Neither is held in memory.
+/// An error says that one could not be read.
+pub fn compare_sources(a: &dyn Source, b: &dyn Source) -> Result<Comparison> {
+    let (a, b) = (Window::whole(a), Window::whole(b));
+    let (side_a, side_b) = std::thread::scope(|scope| {
+        let other = scope.spawn(|| Side::new(b));
+        (Side::new(a), other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    });
+    let (side_a, side_b) = (side_a?, side_b?);
     let mut comparison = Comparison {
-        same: a == b,
+        same: side_a.size == side_b.size && side_a.sha256 == side_b.sha256,
         same_unsigned: None,
-        a: Side::new(a),
-        b: Side::new(b),
+        a: side_a,
+        b: side_b,
         places: Vec::new(),
         causes: Vec::new(),
     };
     if !comparison.same {
-        let alike = Container::of(a) == Container::of(b);
-        if alike && matches!(Container::of(a), Container::MachO | Container::FatMachO) {
-            comparison.same_unsigned = macho::unsigned(a).zip(macho::unsigned(b)).map(|(a, b)| a == b);
+        let container = Container::at(a)?;
+        let alike = container == Container::at(b)?;
+        if alike && matches!(container, Container::MachO | Container::FatMachO) {
+            comparison.same_unsigned = codesign::same_unsigned(&a, &b).ok();
         }
         let (parts_a, parts_b) = if alike { parts_of_both(a, b) } else { (whole(a), whole(b)) };
-        comparison.set_places(a, b, &parts_a, &parts_b);
+        comparison.set_places(a, b, &parts_a, &parts_b)?;
         // One changed byte of a header can give every part another name: then position says more than names.
-        if a.len() == b.len() {
+        if a.size() == b.size() && parts_a != parts_b {
             let mut by_position = comparison.clone();
-            by_position.set_places(a, b, &parts_a, &parts_a);
+            by_position.set_places(a, b, &parts_a, &parts_a)?;
             if by_position.differing() < comparison.differing() {
                 comparison = by_position;
             }
         }
-        causes::find(a, b, &mut comparison);
+        causes::find(a, b, &mut comparison)?;
     }
-    comparison
+    Ok(comparison)
 }
 
 /// A file of which nothing is known.
-fn whole(bytes: &[u8]) -> Vec<Part> {
-    layout::cut(bytes.len() as u64, vec![Part::new("file", 0, bytes.len() as u64)], &[])
+fn whole(file: Window<'_>) -> Vec<Part> {
+    layout::cut(file.size(), vec![Part::new("file", 0, file.size())], &[])
 }
 
 /// Both files cut into parts. One that is too damaged for it is cut like the other.
-fn parts_of_both(a: &[u8], b: &[u8]) -> (Vec<Part>, Vec<Part>) {
-    let like = |parts: &[Part], bytes: &[u8]| layout::cut(bytes.len() as u64, parts.to_vec(), &[]);
+fn parts_of_both(a: Window<'_>, b: Window<'_>) -> (Vec<Part>, Vec<Part>) {
+    let like = |parts: &[Part], file: Window<'_>| layout::cut(file.size(), parts.to_vec(), &[]);
     match (parts(a), parts(b)) {
         (Ok(parts_a), Ok(parts_b)) => (parts_a, parts_b),
         (Ok(parts_a), Err(_)) => (parts_a.clone(), like(&parts_a, b)),
@@ -206,17 +226,17 @@ fn parts_of_both(a: &[u8], b: &[u8]) -> (Vec<Part>, Vec<Part>) {
 }
 
 /// The file cut into named parts; those of a fat file's slices carry the name of their machine.
-fn parts(bytes: &[u8]) -> anyhow::Result<Vec<Part>> {
-    match Container::of(bytes) {
-        Container::Elf => Ok(Elf::read(bytes)?.parts()),
-        Container::MachO => Ok(MachO::read(bytes)?.parts()),
+fn parts(file: Window<'_>) -> Result<Vec<Part>> {
+    match Container::at(file)? {
+        Container::Elf => Ok(Elf::read(file)?.parts()),
+        Container::MachO => Ok(MachO::read(file)?.parts()),
         Container::FatMachO => {
-            let slices = macho::slices(bytes)?;
-            let header = Part::new("fat header", 0, macho::fat_header_size(bytes, slices.len()));
+            let slices = macho::slices(file)?;
+            let header = Part::new("fat header", 0, macho::fat_header_size(&file.head(4)?, slices.len()));
             let whole = slices.iter().map(|slice| Part { name: slice.machine.clone(), range: slice.range.clone() });
             let mut parts = Vec::new();
-            for part in layout::cut(bytes.len() as u64, whole.chain([header]).collect(), &[]) {
-                let content = &bytes[part.range.start as usize..part.range.end as usize];
+            for part in layout::cut(file.size(), whole.chain([header]).collect(), &[]) {
+                let content = file.part(part.range.start, part.range.end - part.range.start)?;
                 match MachO::read(content) {
                     Ok(macho) => parts.extend(macho.parts().into_iter().map(|inner| Part {
                         name: format!("{}: {}", part.name, inner.name),
@@ -232,15 +252,20 @@ fn parts(bytes: &[u8]) -> anyhow::Result<Vec<Part>> {
 }
 
 impl Side {
-    fn new(bytes: &[u8]) -> Self {
-        let size = bytes.len() as u64;
+    fn new(file: Window<'_>) -> Result<Self> {
+        let size = file.size();
         let bytes_per_cell = size.div_ceil(CELLS).max(1);
-        Self {
+        let mut hasher = Sha256::new();
+        bytes::pieces(&file, 0, |bytes, _, _| {
+            hasher.update(bytes);
+            true
+        })?;
+        Ok(Self {
             size,
-            kind: describe(bytes),
-            sha256: Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect(),
+            kind: kind(file)?,
+            sha256: hex(&hasher.finalize()),
             map: Map { bytes_per_cell, differing: vec![0; size.div_ceil(bytes_per_cell) as usize], parts: Vec::new() },
-        }
+        })
     }
 }
 

@@ -2,12 +2,17 @@
 
 use std::collections::BTreeSet;
 
+use anyhow::Result;
+
 use crate::artifact::text;
+use crate::bytes::{self, Window};
 
 /// More tokens of one kind than this are not told apart.
 const MOST: usize = 10_000;
 /// `1.2.3`; random bytes rarely make a text as long.
 const SHORTEST: usize = 5;
+/// A text of more bytes than this may be cut in two.
+const LONGEST: usize = 1 << 20;
 
 /// What was found in one file.
 #[derive(Default)]
@@ -21,13 +26,29 @@ pub(super) struct Tokens {
 }
 
 impl Tokens {
-    /// Adds those in the text of `bytes`.
-    pub(super) fn collect(&mut self, bytes: &[u8]) {
-        let texts = bytes.split(|byte| !text::is_printable(*byte));
-        texts.filter(|text| text.len() >= SHORTEST).for_each(|text| self.collect_in_text(text));
+    /// Adds those in the text of `content`.
+    pub(super) fn collect(&mut self, content: Window<'_>) -> Result<()> {
+        // A text that goes on in the next piece waits for it, up to a length that no token has.
+        let mut text = Vec::new();
+        bytes::pieces(&content, 0, |bytes, _, _| {
+            let mut texts = bytes.split(|byte| !text::is_printable(*byte)).peekable();
+            while let Some(part) = texts.next() {
+                text.extend_from_slice(part);
+                if texts.peek().is_some() || text.len() >= LONGEST {
+                    self.collect_in_text(&text);
+                    text.clear();
+                }
+            }
+            true
+        })?;
+        self.collect_in_text(&text);
+        Ok(())
     }
 
     fn collect_in_text(&mut self, bytes: &[u8]) {
+        if bytes.len() < SHORTEST {
+            return;
+        }
         let mut index = 0;
         while index < bytes.len() {
             let rest = &bytes[index..];
@@ -113,9 +134,9 @@ mod tests {
     #[test]
     fn versions_paths_and_dates_are_told_apart() {
         let mut tokens = Tokens::default();
-        tokens.collect(
-            b"\0v1.2.3\0GLIBC_2.34\0/home/me/x.c:12\0/a/b\0Nov 22 2026 12:34:56\x001.2.3-rc.1;2026-11-22 1.2.3.4",
-        );
+        let text: &[u8] =
+            b"\0v1.2.3\0GLIBC_2.34\0/home/me/x.c:12\0/a/b\0Nov 22 2026 12:34:56\x001.2.3-rc.1;2026-11-22 1.2.3.4";
+        tokens.collect(Window::whole(&text)).unwrap();
         assert_eq!(Vec::from_iter(tokens.versions), ["1.2.3", "1.2.3-rc.1"]);
         assert_eq!(Vec::from_iter(tokens.paths), ["/home/me/x.c"]);
         assert_eq!(Vec::from_iter(tokens.dates), ["12:34:56", "2026-11-22", "Nov 22 2026"]);

@@ -1,9 +1,13 @@
 //! The clauses about strings anywhere in the file, whatever its container.
 
+use std::ops::Range;
 use std::path::Path;
+
+use anyhow::Result;
 
 use super::{Clauses, list};
 use crate::artifact::{counted, text};
+use crate::bytes::{self, Window};
 use crate::contract::{Contract, Platform};
 
 /// Directories that exist on machines where things are built, not on those where they run.
@@ -99,27 +103,30 @@ impl Needle {
 
 /// No string of the machine that built it.
 pub(super) fn build_paths(
-    bytes: &[u8],
+    file: Window<'_>,
     platform: &Platform,
     contract: &Contract,
     surroundings: &Surroundings,
     clauses: &mut Clauses,
-) {
+) -> Result<()> {
     let needles = surroundings.needles(platform, contract);
     let mut starting_with: [Vec<&Needle>; 256] = std::array::from_fn(|_| Vec::new());
     for needle in &needles {
         starting_with[usize::from(needle.text.as_bytes()[0])].push(needle);
     }
     let mut found: Vec<String> = Vec::new();
-    for (position, byte) in bytes.iter().enumerate() {
-        for needle in &starting_with[usize::from(*byte)] {
-            // A file full of them is judged as surely by the first hundred.
-            if found.len() < 100 && needle.is_at(bytes, position) {
-                let quote = text::shown(&bytes[text::around(bytes, position)]);
-                found.push(format!("{quote:?} at {position:#x}"));
+    bytes::pieces(&file, context(needles.iter().map(|needle| needle.text.len())), |bytes, inner, first| {
+        for position in inner {
+            for needle in &starting_with[usize::from(bytes[position])] {
+                // A file full of them is judged as surely by the first hundred.
+                if found.len() < 100 && needle.is_at(bytes, position) {
+                    let quote = text::shown(&bytes[text::around(bytes, position)]);
+                    found.push(format!("{quote:?} at {:#x}", first + position as u64));
+                }
             }
         }
-    }
+        found.len() < 100
+    })?;
     found.dedup();
     let more = found.len().saturating_sub(SHOWN);
     found.truncate(SHOWN);
@@ -127,18 +134,27 @@ pub(super) fn build_paths(
         found.push(format!("{more} more"));
     }
     clauses.add("build paths", list(&found), "none", found.is_empty());
+    Ok(())
+}
+
+/// How many bytes around a position tell whether one of these strings is there, and what to quote.
+fn context(lengths: impl Iterator<Item = usize>) -> u64 {
+    lengths.max().unwrap_or(0) as u64 + 2 * text::LONGEST as u64
 }
 
 /// The program's version, exactly once.
-pub(super) fn version(bytes: &[u8], binary: &str, version: Option<&str>, clauses: &mut Clauses) {
-    let reported = reported_versions(bytes, binary);
+pub(super) fn version(file: Window<'_>, binary: &str, version: Option<&str>, clauses: &mut Clauses) -> Result<()> {
+    let reported = reported_versions(file, binary)?;
     let Some(version) = version.map(|version| version.strip_prefix('v').unwrap_or(version)) else {
         clauses.add("version", list(&reported), format!("one string \"{binary} vX.Y.Z\""), reported.len() == 1);
-        return;
+        return Ok(());
     };
-    let count = positions(bytes, version.as_bytes())
-        .filter(|&start| is_version_border(bytes, start, start + version.len()))
-        .count();
+    let mut count = 0;
+    bytes::pieces(&file, context([version.len()].into_iter()), |bytes, inner, _| {
+        let borders = |&start: &usize| is_version_border(bytes, start, start + version.len());
+        count += positions(bytes, inner, version.as_bytes()).filter(borders).count();
+        true
+    })?;
     let other: Vec<_> = reported.into_iter().filter(|found| found != version).collect();
     let measured = match (count, other.is_empty()) {
         (0, false) => format!("{} instead", list(&other)),
@@ -146,22 +162,30 @@ pub(super) fn version(bytes: &[u8], binary: &str, version: Option<&str>, clauses
         _ => counted(count as u64, "time"),
     };
     clauses.add("version", measured, format!("{version} exactly once"), count == 1 && other.is_empty());
+    Ok(())
 }
 
 /// The versions that follow the program's name in the file.
-fn reported_versions(bytes: &[u8], binary: &str) -> Vec<String> {
+fn reported_versions(file: Window<'_>, binary: &str) -> Result<Vec<String>> {
+    /// More than any version has.
+    const LONGEST: usize = 256;
     let prefix = format!("{binary} v");
-    let version_at = |start: usize| {
+    let version_at = |bytes: &[u8], start: usize| {
         let rest = &bytes[start + prefix.len()..];
         let length =
-            rest.iter().take(256).take_while(|byte| byte.is_ascii_alphanumeric() || b".+-".contains(byte)).count();
+            rest.iter().take(LONGEST).take_while(|byte| byte.is_ascii_alphanumeric() || b".+-".contains(byte)).count();
         // Another string may follow without a gap: the longest beginning that is a version counts.
         (5..=length).rev().find_map(|length| {
             let text = std::str::from_utf8(&rest[..length]).ok()?;
             semver::Version::parse(text).is_ok().then(|| text.to_owned())
         })
     };
-    positions(bytes, prefix.as_bytes()).filter_map(version_at).collect()
+    let mut versions = Vec::new();
+    bytes::pieces(&file, (prefix.len() + LONGEST) as u64, |bytes, inner, _| {
+        versions.extend(positions(bytes, inner, prefix.as_bytes()).filter_map(|start| version_at(bytes, start)));
+        true
+    })?;
+    Ok(versions)
 }
 
 /// Whether what stands at `start..end` is a version of its own, not part of a longer one (`11.2.3`, `GLIBC_2.2.5`, `1.2.3-rc.1`).
@@ -177,9 +201,9 @@ fn is_version_border(bytes: &[u8], start: usize, end: usize) -> bool {
     !before_is_word && !after_is_word
 }
 
-/// Where `needle` occurs in `bytes`.
-fn positions<'a>(bytes: &'a [u8], needle: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
+/// Where `needle` begins in the part `inner` of `bytes`.
+fn positions<'a>(bytes: &'a [u8], inner: Range<usize>, needle: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
     let first = needle.first().copied();
-    let candidates = bytes.iter().enumerate().filter(move |(_, byte)| Some(**byte) == first).map(|(index, _)| index);
+    let candidates = inner.filter(move |&index| Some(bytes[index]) == first);
     candidates.filter(move |&index| bytes[index..].starts_with(needle))
 }

@@ -8,15 +8,15 @@ use object::elf;
 use super::{Clauses, list, machine_of};
 use crate::artifact::elf::{Elf, Segment, permissions};
 use crate::artifact::text;
+use crate::bytes::Window;
 use crate::contract::Platform;
 
 /// Measures what only an ELF file has.
-pub(super) fn clauses(elf: &Elf, bytes: &[u8], platform: &Platform, clauses: &mut Clauses) -> Result<()> {
+pub(super) fn clauses(elf: &Elf, bytes: Window<'_>, platform: &Platform, clauses: &mut Clauses) -> Result<()> {
     identity(elf, platform, clauses)?;
     dependencies(elf, platform, clauses);
     hardening(elf, clauses);
-    leftovers(elf, bytes, clauses);
-    Ok(())
+    leftovers(elf, bytes, clauses)
 }
 
 fn identity(elf: &Elf, platform: &Platform, clauses: &mut Clauses) -> Result<()> {
@@ -111,7 +111,7 @@ fn hardening(elf: &Elf, clauses: &mut Clauses) {
 }
 
 /// What a build leaves behind: marks, symbols, debug information, compiler names, appended bytes.
-fn leftovers(elf: &Elf, bytes: &[u8], clauses: &mut Clauses) {
+fn leftovers(elf: &Elf, bytes: Window<'_>, clauses: &mut Clauses) -> Result<()> {
     clauses.none("build-id", elf.build_id.as_slice());
 
     let prefixes = [".debug", ".zdebug", ".gnu_debug", ".gnu.debug", ".gdb_index", ".stab", ".symtab", ".strtab"];
@@ -123,15 +123,15 @@ fn leftovers(elf: &Elf, bytes: &[u8], clauses: &mut Clauses) {
 
     // rustc and lld sign their work; with the pinned toolchain that is the same everywhere.
     let rustc = concat!("rustc version ", env!("CARGO_PKG_RUST_VERSION"), ".");
-    let comment = elf.section_content(bytes, ".comment").unwrap_or_default();
-    let tools: Vec<&[u8]> = comment.split(|&byte| byte == 0).filter(|tool| !tool.is_empty()).collect();
+    let tools = elf.comment(bytes)?;
     let pinned = tools.iter().all(|tool| tool.starts_with(rustc.as_bytes()) || tool.starts_with(b"Linker: LLD "));
     // Behind the version stands the commit in parentheses.
-    let short = |tool: &[u8]| text::shown(tool).split(" (").next().unwrap_or_default().to_owned();
-    let tools: Vec<_> = tools.into_iter().map(short).collect();
+    let short = |tool: &Vec<u8>| text::shown(tool).split(" (").next().unwrap_or_default().to_owned();
+    let tools: Vec<_> = tools.iter().map(short).collect();
     clauses.add("comment", list(&tools), format!("only {rustc}x and its LLD"), pinned);
 
     clauses.equal("trailing bytes", elf.trailing().to_string(), "0");
+    Ok(())
 }
 
 fn yes_no(yes: bool) -> &'static str {

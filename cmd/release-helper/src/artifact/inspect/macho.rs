@@ -5,6 +5,7 @@ use object::macho;
 
 use super::{Clauses, list, machine_of};
 use crate::artifact::macho::{MachO, protection};
+use crate::bytes::Window;
 use crate::codesign;
 use crate::contract::{Contract, Platform};
 
@@ -14,7 +15,7 @@ const LOADER: &str = "/usr/lib/dyld";
 /// Measures what only a Mach-O file has.
 pub(super) fn clauses(
     macho: &MachO,
-    bytes: &[u8],
+    bytes: Window<'_>,
     platform: &Platform,
     contract: &Contract,
     clauses: &mut Clauses,
@@ -58,7 +59,7 @@ pub(super) fn clauses(
     let debug = sections.filter(|section| section.name.contains("__debug_") || section.name.starts_with("__DWARF,"));
     clauses.none("debug", &debug.map(|section| section.name.clone()).collect::<Vec<_>>());
     clauses.equal("trailing bytes", macho.trailing().to_string(), "0");
-    signature(&codesign::verify(bytes)?, &contract.signing_identifier, clauses);
+    signature(&codesign::verify_source(&bytes)?, &contract.signing_identifier, clauses);
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
 use super::{Container, elf::Elf, macho::MachO};
+use crate::bytes::{Source, Window};
 use crate::contract::{Contract, Platform};
 use crate::error::Hint;
 
@@ -90,7 +91,19 @@ pub fn inspect_in(
     version: Option<&str>,
     surroundings: &Surroundings,
 ) -> Result<Inspection> {
-    let container = Container::of(bytes);
+    inspect_source(&bytes, platform, contract, version, surroundings)
+}
+
+/// [`inspect_in`], for bytes anywhere: however many there are, few are held in memory.
+pub fn inspect_source(
+    source: &dyn Source,
+    platform: &Platform,
+    contract: &Contract,
+    version: Option<&str>,
+    surroundings: &Surroundings,
+) -> Result<Inspection> {
+    let bytes = Window::whole(source);
+    let container = Container::at(bytes)?;
     if let Container::Foreign(what) = container {
         return Err(anyhow::anyhow!("neither an ELF nor a Mach-O file, but {what}"))
             .hint("give the artifact itself: the file that `release-helper build` wrote or that the release offers");
@@ -110,10 +123,10 @@ pub fn inspect_in(
         // Of a file for another system nothing further can be compared with the contract.
         _ => {}
     }
-    let size = bytes.len() as u64;
+    let size = bytes.size();
     clauses.add("size", format!("{size} bytes"), format!("at most {}", platform.max_size), size <= platform.max_size);
-    content::version(bytes, &contract.binary, version, &mut clauses);
-    content::build_paths(bytes, platform, contract, surroundings, &mut clauses);
+    content::version(bytes, &contract.binary, version, &mut clauses)?;
+    content::build_paths(bytes, platform, contract, surroundings, &mut clauses)?;
     Ok(Inspection { platform: platform.name.clone(), clauses: clauses.0 })
 }
 
