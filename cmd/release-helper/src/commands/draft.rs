@@ -43,7 +43,7 @@ impl Draft {
         if let Some(commit) = self.commit.as_deref().filter(|_| !tag.is_dry_run()) {
             releases::ensure_tag(&client, &tag.to_string(), commit)?;
         }
-        let addition = (!self.stamped).then(|| how_to_rebuild(client.repository(), &tag)).unwrap_or_default();
+        let addition = if self.stamped { String::new() } else { how_to_rebuild(client.repository(), &tag) };
         let notes = releases::Notes { given: notes.as_deref(), addition: &addition };
         let draft = releases::draft(&client, &tag.to_string(), &notes)?;
         let what = match draft.state {

@@ -35,7 +35,7 @@ pub(super) fn check_runs(call: &Call<'_>) -> Response {
     let wanted = call.request.parameter("check_name");
     let all = call.server.checks.iter().filter(|check| check.commit == call.route.name);
     let runs: Vec<_> = all
-        .filter(|check| wanted.as_deref().is_none_or(|name| name == check.name))
+        .filter(|check| wanted.is_none_or(|name| name == check.name))
         .enumerate()
         .map(|(number, check)| call.links().check_run(number, check))
         .collect();

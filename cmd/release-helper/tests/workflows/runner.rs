@@ -75,7 +75,7 @@ enum Ended<'a> {
     /// One leg, or one for each row of its matrix.
     Legs(Vec<Leg>),
     /// The workflow that did it.
-    Called(Run<'a>),
+    Called(Box<Run<'a>>),
 }
 
 impl Ended<'_> {
@@ -205,7 +205,7 @@ impl<'a> Run<'a> {
             ..Run::of(called, self.event.clone(), self.stage)
         };
         run.all();
-        Ended::Called(run)
+        Ended::Called(Box::new(run))
     }
 
     /// What the names in the expressions of a job stand for, before its first step.
