@@ -1,6 +1,7 @@
 # The helper, and what is checked of its source. Its crates are built apart: a change of its own code leaves them alone.
 {
   lib,
+  installShellFiles,
   craneLib,
   linters,
   source,
@@ -35,7 +36,6 @@ let
       // {
         CARGO_PROFILE = "dev";
         doCheck = true;
-        cargoCheckExtraArgs = "";
         cargoTestExtraArgs = "--lib --bins --no-run";
       }
     );
@@ -45,6 +45,15 @@ craneLib.buildPackage (
   helper
   // {
     cargoArtifacts = crates helper;
+    nativeBuildInputs = [ installShellFiles ];
+    postInstall = ''
+      for shell in bash fish zsh; do
+        $out/bin/release-helper completions $shell >release-helper.$shell
+      done
+      installShellCompletion release-helper.{bash,fish,zsh}
+      $out/bin/release-helper man --directory man
+      installManPage man/*.1
+    '';
     passthru = {
       tests = craneLib.cargoTest (checked // { cargoTestExtraArgs = "--lib --bins"; });
       clippy = linters.cargoClippy (

@@ -12,11 +12,18 @@ let
 
   inherit ((lib.importTOML (program + "/Cargo.toml")).package) version;
 
-  # The workspace's lock without the program, byte for byte as cargo wrote it: `--locked` accepts a tree with fewer
-  # packages, and a new version of the program is no news to the helper.
-  separator = "\n[[package]]\n";
-  blocks = lib.splitString separator (lib.readFile (root + "/Cargo.lock"));
-  isOf = name: block: builtins.match "name = \"${name}\"\n.*" block != null;
+  # The blocks of the workspace's lock whose package name pleases `keep`, byte for byte as cargo wrote them, so that
+  # `--locked` accepts a tree with fewer packages, and a new version of the program is no news to the helper.
+  lock =
+    keep:
+    let
+      separator = "\n[[package]]\n";
+      blocks = lib.splitString separator (lib.readFile (root + "/Cargo.lock"));
+      name = block: lib.head (builtins.match "name = \"([^\"]+)\"\n.*" block);
+    in
+    lib.concatStringsSep separator (
+      [ (lib.head blocks) ] ++ lib.filter (block: keep (name block)) (lib.tail blocks)
+    );
 in
 {
   inherit version;
@@ -35,21 +42,22 @@ in
     ))
   ];
   # From the manifest, as `source::stage` has it: a tree in which only that was stamped builds too.
-  dltestLock = ''
-    version = 4
-
-    [[package]]
-    name = "${binary}"
-    version = "${version}"
-  '';
+  dltestLock = lock (_: false) + "\n[[package]]\nname = \"${binary}\"\nversion = \"${version}\"\n";
 
   helper = tree [
     (root + "/Cargo.toml")
     (root + "/release.toml")
     (root + "/cmd/release-helper")
   ];
-  # The test tool beside it is no part of either.
-  helperLock = lib.concatStringsSep separator (lib.filter (block: !isOf binary block && !isOf "darwin-stand-in" block) blocks);
+  # The packages for tests beside it are no part of either.
+  helperLock = lock (
+    name:
+    !builtins.elem name [
+      binary
+      "darwin-stand-in"
+      "dltest-protocol"
+    ]
+  );
 
   # What states the version.
   stated = tree [

@@ -3,15 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use release_helper::commands::Command;
-
-/// Builds, inspects, signs, releases and verifies tsuku-dltest
-#[derive(Parser)]
-#[command(name = "release-helper", version, arg_required_else_help = true)]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-}
+use release_helper::commands::Arguments;
 
 fn main() -> ExitCode {
     let command = Arguments::parse().command;

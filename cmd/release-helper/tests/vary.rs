@@ -105,8 +105,24 @@ fn the_number_of_processors_is_found_and_named() {
 fn a_path_in_a_panic_message_is_found_and_named() {
     let script = "generate(\"fn check(count: usize) { assert!(count < 100); }\");";
     let found = culprits(script);
-    let paths = ["build-path-characters", "build-path-length", "target-directory"];
+    // The folder of generated sources is named after cargo's hash.
+    let paths = ["build-path-characters", "build-path-length", "target-directory", "host", "cargo-hash"];
     assert!(found.iter().all(|name| paths.contains(&name.as_str())) && found.len() == paths.len(), "{found:?}");
+}
+
+/// A build script is a unit of the host: through its hash the host's name gets into that of the program, and functions of
+/// one path are laid out by it. The script need not even do anything.
+#[test]
+fn the_building_host_is_found_and_named() {
+    let types = ["u8", "u16", "u32", "u64", "u128", "i8", "i16", "i32", "i64", "i128"];
+    let calls: String = types.iter().map(|kind| format!("twice(count as {kind});")).collect();
+    let functions = format!(
+        "#[inline(never)] fn twice<T: std::ops::Mul<Output = T> + Copy>(value: T) {{ std::hint::black_box(value * value); }} \
+         fn check(count: usize) {{ {calls} }}"
+    );
+    let mut found = culprits(&format!("generate({functions:?});"));
+    found.sort();
+    assert_eq!(found, ["cargo-hash", "host"]);
 }
 
 #[test]

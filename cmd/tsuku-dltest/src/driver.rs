@@ -2,31 +2,24 @@
 
 use core::ffi::CStr;
 
-use crate::args::{Options, Word, Words};
-use crate::json::{self, Sink};
+use crate::args::MAX_JOBS;
+use crate::job::{Job, Paths, Task};
+use crate::json::Sink;
 use crate::output::Output;
-use crate::sys::{self, Arguments, Ending, Errno, Phase, Slots, Streams};
-use crate::{NO_ANSWER, describe, failure};
+use crate::progress::Progress;
+use crate::sys::{self, Ending, Phase, Slot};
+use crate::verdict::{self, Outcome};
 
-/// Libraries between the first one not reported yet and the last one started. One slot for each.
-const WINDOW: usize = Slots::COUNT;
+/// Libraries between the first one not reported yet and the last one started.
+pub(crate) const WINDOW: usize = 64;
 /// Default time for one library, in milliseconds: two that hang fit into the five seconds tsuku gives a batch.
 const TIMEOUT: u32 = 2000;
 /// Nanoseconds in a millisecond.
 const MILLISECOND: u64 = 1_000_000;
 /// A killed child that has not ended after this long (it waits for a dead network disk, say) is left behind.
 const PATIENCE: u64 = 1000 * MILLISECOND;
-
-/// How a library's child ended.
-#[derive(Clone, Copy)]
-enum Outcome {
-    /// By itself, or by a signal or stop: its phase says in the midst of what.
-    Ended(Ending),
-    /// Killed by us at its deadline.
-    TimedOut,
-    /// It never began.
-    NotStarted(Errno),
-}
+/// How often to see whether a child only waits.
+const GLANCE: u64 = 20 * MILLISECOND;
 
 #[derive(Clone, Copy)]
 enum State {
@@ -43,111 +36,138 @@ enum State {
 struct Library {
     path: &'static CStr,
     pid: i32,
-    slot: u8,
+    slot: Option<Slot>,
     /// In a child of its own.
     alone: bool,
-    /// In a child that was killed and did not end.
-    lost: bool,
     state: State,
     /// Monotonic nanoseconds: before its process was started, and when it has to be done.
     began: u64,
     deadline: u64,
+    /// When its child was last glanced at, what processor time it had used by then, and whether it waited since before.
+    seen: u64,
+    used: u64,
+    waits: bool,
+}
+
+impl Library {
+    const fn new(path: &'static CStr) -> Self {
+        let state = State::Suspect;
+        Self { path, pid: 0, slot: None, alone: true, state, began: 0, deadline: 0, seen: 0, used: 0, waits: false }
+    }
 }
 
 struct Driver {
-    streams: Streams,
-    slots: Slots,
+    output: Output,
+    progress: Progress,
     libraries: [Library; WINDOW],
-    /// Numbers of the next library to report and the next one to start.
-    reported: usize,
+    /// Number behind the last one started; the next one to report is `progress.answered`.
     started: usize,
     running: u32,
-    /// One bit for each slot.
-    free: u64,
+    jobs: u32,
     timeout: u32,
     /// Libraries that a child may serve.
     share: usize,
     lines: bool,
-    all_loaded: bool,
-    complete: bool,
-    output: Output,
+    /// Up to this number, one library at a time, with nothing of those before it left.
+    alone_until: usize,
+    /// The run's own, see [`Slot`].
+    key: u64,
 }
 
-/// Loads what the command line asks for; the exit status.
-pub(crate) fn run(options: Options, arguments: Arguments) -> i32 {
-    let list = match options.stdin.then(sys::read_stdin).transpose() {
-        Ok(list) => list,
-        Err(error) => return failure(sys::STDERR, "standard input", error),
-    };
-    let slots = match Slots::new() {
-        Ok(slots) => slots,
-        Err(error) => return failure(sys::STDERR, "shared memory", error),
-    };
-    let streams = match sys::take_over() {
-        Ok(streams) => streams,
-        Err(error) => return failure(sys::STDERR, "standard streams", error),
-    };
-    let jobs = options.jobs.unwrap_or_else(sys::processors);
-    let nothing =
-        Library { path: c"", pid: 0, slot: 0, alone: true, lost: false, state: State::Running, began: 0, deadline: 0 };
+/// Does the rest of the job, and puts the answers out; the exit status.
+pub(crate) fn run(job: &Job, task: &Task, output: Output) -> i32 {
+    let options = &job.options;
     let mut driver = Driver {
-        output: Output::new(streams.out),
-        streams,
-        slots,
-        libraries: [nothing; WINDOW],
-        reported: 0,
-        started: 0,
+        output,
+        progress: task.progress,
+        libraries: [Library::new(c""); WINDOW],
+        started: task.progress.answered,
         running: 0,
-        free: u64::MAX,
+        jobs: options.jobs.unwrap_or_else(sys::processors),
         timeout: options.timeout.unwrap_or(TIMEOUT),
         share: if options.shared { sys::SHARE } else { 1 },
         lines: options.lines,
-        all_loaded: true,
-        complete: true,
+        alone_until: task.alone_until,
+        key: sys::key(),
     };
-    match list {
-        Some(list) => driver.serve(list.paths(), jobs),
-        None => {
-            let path = |word| if let Word::Path(path) = word { Some(path) } else { None };
-            driver.serve(Words::new(arguments).filter_map(path), jobs);
-        }
+    let mut paths = job.paths.clone();
+    for _ in 0..task.progress.answered {
+        paths.next();
     }
+    if let Some(signal) = task.culprit
+        && let Some(path) = paths.next()
+    {
+        let state = State::Done(Outcome::KilledDriver(signal));
+        driver.libraries[driver.started % WINDOW] = Library { state, ..Library::new(path) };
+        driver.started += 1;
+    }
+    driver.serve(paths);
     driver.finish()
 }
 
 impl Driver {
-    fn serve(&mut self, mut paths: impl Iterator<Item = &'static CStr>, jobs: u32) {
-        if !self.lines {
+    fn serve(&mut self, mut paths: Paths) {
+        if !self.lines && self.progress.answered == 0 {
             self.output.put(b"[");
         }
         let mut next = paths.next();
-        while next.is_some() || self.reported < self.started {
-            while self.running < jobs && self.start(&mut next, &mut paths) {}
+        while next.is_some() || self.progress.answered < self.started {
+            while self.has_room() && self.start(&mut next, &mut paths) {}
             self.report();
             if self.running > 0 {
-                self.wait();
+                self.wait(next.is_some());
             }
         }
     }
 
+    fn library(&mut self, number: usize) -> &mut Library {
+        &mut self.libraries[number % WINDOW]
+    }
+
+    fn is_careful(&self) -> bool {
+        self.progress.answered < self.alone_until
+    }
+
+    /// True if another child may run beside those there are: what waits needs no processor.
+    fn has_room(&mut self) -> bool {
+        if self.is_careful() {
+            return self.progress.answered == self.started;
+        }
+        if self.running < self.jobs || self.running >= MAX_JOBS {
+            return self.running < self.jobs;
+        }
+        let (now, mut busy, mut before) = (sys::now(), 0, 0);
+        for number in self.progress.answered..self.started {
+            let library = self.library(number);
+            // Those that share a child are neighbours.
+            if library.pid == before || !matches!(library.state, State::Running) {
+                continue;
+            }
+            before = library.pid;
+            let passed = now - library.seen;
+            if passed >= GLANCE {
+                let used = sys::processor_time_asleep(library.pid);
+                library.waits = used.is_some_and(|used| used - library.used < passed / 8);
+                (library.seen, library.used) = (now, used.unwrap_or(0));
+            }
+            busy += u32::from(!library.waits);
+        }
+        busy < self.jobs
+    }
+
     /// Starts a child for a suspect, or else for the next libraries; false if there is none, or it has to wait.
-    fn start(&mut self, next: &mut Option<&'static CStr>, paths: &mut impl Iterator<Item = &'static CStr>) -> bool {
+    fn start(&mut self, next: &mut Option<&'static CStr>, paths: &mut Paths) -> bool {
         let is_suspect = |number: &usize| matches!(self.libraries[number % WINDOW].state, State::Suspect);
-        if let Some(number) = (self.reported..self.started).find(is_suspect) {
+        if let Some(number) = (self.progress.answered..self.started).find(is_suspect) {
             return self.launch(number, 1);
         }
+        let share = if self.is_careful() { 1 } else { self.share };
         let mut count = 0;
-        while count < self.share
-            && self.started + count - self.reported < WINDOW
+        while count < share
+            && self.started + count - self.progress.answered < WINDOW
             && let Some(path) = *next
         {
-            let slot = self.free.trailing_zeros() as u8;
-            if usize::from(slot) == WINDOW {
-                break;
-            }
-            self.free &= !(1 << slot);
-            self.libraries[(self.started + count) % WINDOW] =
-                Library { path, pid: 0, slot, alone: true, lost: false, state: State::Suspect, began: 0, deadline: 0 };
+            self.libraries[(self.started + count) % WINDOW] = Library::new(path);
             *next = paths.next();
             count += 1;
         }
@@ -159,47 +179,56 @@ impl Driver {
 
     /// Starts one child for `count` libraries from number `first` on; false if that has to wait.
     fn launch(&mut self, first: usize, count: usize) -> bool {
-        let mut work = [(0, c""); sys::SHARE];
-        for (number, work) in (first..first + count).zip(&mut work) {
-            let library = &self.libraries[number % WINDOW];
-            self.slots.arm(library.slot.into());
-            *work = (library.slot.into(), library.path);
-        }
         let began = sys::now();
-        let (pid, state) = match sys::start(&self.slots, &work[..count], &self.streams, self.timeout) {
+        let (pid, state) = match self.try_to_launch(first, count) {
             Ok(pid) => (pid, State::Running),
             Err(_) if self.running > 0 => return false,
             Err(error) => (0, State::Done(Outcome::NotStarted(error))),
         };
         self.running += u32::from(pid != 0);
-        let deadline = sys::now() + u64::from(self.timeout) * MILLISECOND;
+        let now = sys::now();
+        let deadline = now + u64::from(self.timeout) * MILLISECOND;
         for number in first..first + count {
-            let library = &mut self.libraries[number % WINDOW];
-            *library = Library { pid, alone: count == 1, state, began, deadline, ..*library };
+            let library = self.library(number);
+            let (alone, waits) = (count == 1, false);
+            *library = Library { pid, alone, state, began, deadline, seen: now, used: 0, waits, ..*library };
         }
         true
     }
 
-    /// Sleeps until a child ends or a deadline passes, and notes what happened.
-    fn wait(&mut self) {
-        let now = sys::now();
-        let mut next = u64::MAX;
-        for number in self.reported..self.started {
-            let library = self.libraries[number % WINDOW];
-            let late = library.deadline <= now;
-            match library.state {
-                State::Done(_) | State::Suspect => continue,
-                State::Running if late => {
-                    sys::kill(library.pid);
-                    self.change(library.pid, State::Killed(Outcome::TimedOut), now + PATIENCE);
-                }
-                State::Killed(_) if late => {
-                    self.settle(library.pid, Outcome::TimedOut, true);
-                    continue;
-                }
-                _ => {}
+    fn try_to_launch(&mut self, first: usize, count: usize) -> Result<i32, sys::Errno> {
+        let (mut work, key) = ([None; sys::SHARE], self.key);
+        for (number, work) in (first..first + count).zip(&mut work) {
+            let library = self.library(number);
+            // What an attempt before left in it is no answer to this one.
+            if let Some(old) = library.slot.take() {
+                old.release();
             }
-            next = next.min(self.libraries[number % WINDOW].deadline - now);
+            let slot = Slot::new(key)?;
+            library.slot = Some(slot);
+            *work = Some((slot, library.path));
+        }
+        sys::start(&work[..count], self.timeout)
+    }
+
+    /// Sleeps until a child ends, a deadline passes, or there may be room for `more`, and notes what happened.
+    fn wait(&mut self, more: bool) {
+        let now = sys::now();
+        let mut next = if more && !self.is_careful() && self.running < MAX_JOBS { GLANCE } else { u64::MAX };
+        for number in self.progress.answered..self.started {
+            let &mut Library { pid, state, deadline, .. } = self.library(number);
+            if pid == 0 {
+                continue;
+            }
+            if deadline > now {
+                next = next.min(deadline - now);
+            } else if let State::Running = state {
+                sys::kill(pid);
+                self.change(pid, State::Killed(Outcome::TimedOut), now + PATIENCE);
+                next = next.min(PATIENCE);
+            } else {
+                self.settle(pid, Outcome::TimedOut);
+            }
         }
         if self.running == 0 {
             return;
@@ -213,7 +242,7 @@ impl Driver {
     }
 
     fn note(&mut self, pid: i32, ending: Ending) {
-        let mut all = self.reported..self.started;
+        let mut all = self.progress.answered..self.started;
         // Any other process is one that a library left behind and that came to us.
         let found = all.find_map(|number| {
             let library = &self.libraries[number % WINDOW];
@@ -224,130 +253,69 @@ impl Driver {
         match (state, ending) {
             // Its own timer was faster than this process, which may have been stopped.
             (Some(State::Running), Ending::Signal(sys::SIGALRM)) if began < sys::now().checked_sub(time) => {
-                self.settle(pid, Outcome::TimedOut, false);
+                self.settle(pid, Outcome::TimedOut);
             }
             (Some(State::Running), Ending::Stopped(_)) => {
                 sys::kill(pid);
                 self.change(pid, State::Killed(Outcome::Ended(ending)), sys::now() + PATIENCE);
             }
-            (Some(State::Running), _) => self.settle(pid, Outcome::Ended(ending), false),
+            (Some(State::Running), _) => self.settle(pid, Outcome::Ended(ending)),
             (Some(State::Killed(_)), Ending::Stopped(_)) => {}
-            (Some(State::Killed(outcome)), _) => self.settle(pid, outcome, false),
+            (Some(State::Killed(outcome)), _) => self.settle(pid, outcome),
             _ => {}
         }
     }
 
     /// Puts all libraries of a child into another state.
     fn change(&mut self, pid: i32, state: State, deadline: u64) {
-        for number in self.reported..self.started {
-            let library = &mut self.libraries[number % WINDOW];
+        for number in self.progress.answered..self.started {
+            let library = self.library(number);
             if library.pid == pid {
                 *library = Library { state, deadline, ..*library };
             }
         }
     }
 
-    /// Takes the results of a child that has ended, or that is `lost` because it does not.
-    fn settle(&mut self, pid: i32, outcome: Outcome, lost: bool) {
+    /// Takes the results of a child that has ended, or that never will.
+    fn settle(&mut self, pid: i32, outcome: Outcome) {
         self.running -= 1;
-        for number in self.reported..self.started {
-            let slots = &self.slots;
-            let library = &mut self.libraries[number % WINDOW];
+        for number in self.progress.answered..self.started {
+            let library = self.library(number);
             if library.pid != pid {
                 continue;
             }
             library.pid = 0;
-            library.state = if library.alone || slots.phase(library.slot.into()) == Phase::Loaded {
-                State::Done(outcome)
-            } else {
-                State::Suspect
-            };
-            // The slot of a lost child is not free again: it may still write to it.
-            library.lost = lost;
+            let loaded = library.slot.is_some_and(|slot| slot.phase() == Phase::Loaded);
+            library.state = if library.alone || loaded { State::Done(outcome) } else { State::Suspect };
         }
     }
 
     /// Writes every answer whose turn has come.
     fn report(&mut self) {
-        let before = self.reported;
-        while self.reported < self.started {
-            let library = self.libraries[self.reported % WINDOW];
-            let State::Done(outcome) = library.state else { break };
-            self.answer(&library, outcome);
-            if !library.lost {
-                self.free |= 1 << library.slot;
+        let (before, careful) = (self.progress.answered, self.is_careful());
+        while self.progress.answered < self.started {
+            let Library { path, slot, state, .. } = self.libraries[self.progress.answered % WINDOW];
+            let State::Done(outcome) = state else { break };
+            if careful {
+                // Whatever kills the driver from here on belongs to the next library.
+                sys::sweep();
             }
-            self.reported += 1;
-        }
-        if self.lines && self.reported > before {
-            self.complete &= self.output.flush();
-        }
-    }
-
-    fn answer(&mut self, library: &Library, outcome: Outcome) {
-        let output = &mut self.output;
-        if !self.lines && self.reported > 0 {
-            output.put(b",");
-        }
-        output.put(b"{\"path\":");
-        json::string(output, library.path.to_bytes());
-        let phase = match outcome {
-            Outcome::NotStarted(_) => Phase::Loading,
-            _ => self.slots.phase(library.slot.into()),
-        };
-        match (outcome, phase) {
-            (Outcome::NotStarted(_), _) => self.complete = false,
-            (_, Phase::Loaded) => {
-                output.put(b",\"ok\":true}");
-                return self.end_line();
+            if !self.lines && self.progress.answered > 0 {
+                self.output.put(b",");
             }
-            _ => {}
-        }
-        self.all_loaded = false;
-        output.put(b",\"ok\":false,\"error\":\"");
-        match (outcome, phase) {
-            (Outcome::NotStarted(error), _) => {
-                output.put(b"no process could be started: ");
-                error.describe(output);
+            self.progress.all_loaded &= verdict::write(&mut self.output, path, outcome, slot, self.timeout);
+            self.progress.complete &= !matches!(outcome, Outcome::NotStarted(_));
+            if self.lines {
+                self.output.put(b"\n");
             }
-            (_, Phase::Failed) => self.slots.text(library.slot.into(), |text| json::text(output, text)),
-            (outcome, phase) => {
-                match outcome {
-                    Outcome::Ended(Ending::Exit(status)) => {
-                        output.put(b"exited with status ");
-                        json::decimal(output, status.into());
-                    }
-                    Outcome::Ended(Ending::Signal(signal)) => {
-                        output.put(b"killed by ");
-                        sys::signal_name(output, signal);
-                    }
-                    Outcome::Ended(Ending::Stopped(signal)) => {
-                        output.put(b"stopped by ");
-                        sys::signal_name(output, signal);
-                    }
-                    _ => {
-                        output.put(b"timed out after ");
-                        json::decimal(output, self.timeout);
-                        output.put(b" ms");
-                    }
-                }
-                output.put(match phase {
-                    Phase::Loading => b" while loading",
-                    Phase::Unloading => b" while unloading",
-                    _ => b" after it overwrote its result",
-                });
-                if let Outcome::Ended(Ending::Signal(signal)) = outcome {
-                    output.put(describe::death(signal).as_bytes());
-                }
+            if let Some(slot) = slot {
+                slot.release();
             }
+            self.progress.answered += 1;
+            self.output.end_answer(self.progress);
         }
-        output.put(b"\"}");
-        self.end_line();
-    }
-
-    fn end_line(&mut self) {
-        if self.lines {
-            self.output.put(b"\n");
+        if (self.lines || careful) && self.progress.answered > before {
+            self.progress.complete &= self.output.flush();
         }
     }
 
@@ -357,12 +325,9 @@ impl Driver {
         }
         // First the orphans: whoever reads the end of the output may rely on it.
         sys::sweep();
-        if !self.output.flush() {
-            return NO_ANSWER;
-        }
-        match (self.complete, self.all_loaded) {
-            (false, _) => NO_ANSWER,
-            (true, all) => i32::from(!all),
-        }
+        self.progress.finished = true;
+        self.output.end_answer(self.progress);
+        self.progress.complete &= self.output.flush();
+        self.progress.status()
     }
 }

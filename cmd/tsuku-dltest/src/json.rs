@@ -7,14 +7,14 @@ pub(crate) trait Sink {
 }
 
 /// Writes `bytes` as a JSON string, quotes included: invalid UTF-8 becomes U+FFFD, control characters are escaped.
-pub(crate) fn string(sink: &mut impl Sink, bytes: &[u8]) {
+pub(crate) fn string(sink: &mut dyn Sink, bytes: &[u8]) {
     sink.put(b"\"");
     text(sink, bytes);
     sink.put(b"\"");
 }
 
 /// Writes `bytes` as a part of the inside of a JSON string.
-pub(crate) fn text(sink: &mut impl Sink, bytes: &[u8]) {
+pub(crate) fn text(sink: &mut dyn Sink, bytes: &[u8]) {
     for chunk in bytes.utf8_chunks() {
         let valid = chunk.valid().as_bytes();
         let mut plain = 0;
@@ -33,7 +33,7 @@ pub(crate) fn text(sink: &mut impl Sink, bytes: &[u8]) {
     }
 }
 
-fn escape(sink: &mut impl Sink, byte: u8) {
+fn escape(sink: &mut dyn Sink, byte: u8) {
     let short = match byte {
         b'"' | b'\\' => byte,
         b'\n' => b'n',
@@ -50,7 +50,7 @@ fn escape(sink: &mut impl Sink, byte: u8) {
 }
 
 /// Writes `number` in decimal digits.
-pub(crate) fn decimal(sink: &mut impl Sink, number: u32) {
+pub(crate) fn decimal(sink: &mut dyn Sink, number: u32) {
     let mut digits = [0; 10];
     let (mut rest, mut at) = (number, digits.len());
     loop {

@@ -9,14 +9,20 @@
 mod args;
 mod describe;
 mod driver;
+mod job;
 mod json;
 mod loader;
 mod output;
+mod progress;
+#[cfg(target_os = "linux")]
+mod supervisor;
 mod sys;
+mod verdict;
 
 use core::ffi::CStr;
 
 use args::{Request, Words};
+use job::Job;
 use json::Sink as _;
 use output::Output;
 use sys::Arguments;
@@ -73,15 +79,30 @@ fn answer(arguments: Arguments) -> Result<args::Options, i32> {
             NO_ANSWER
         }
     };
-    error.flush();
-    Err(status)
+    Err(if error.flush() { status } else { NO_ANSWER })
 }
 
 /// The whole program once `dlopen` can be called; the exit status.
 fn run(arguments: Arguments) -> i32 {
-    match answer(arguments.clone()) {
-        Ok(options) => driver::run(options, arguments),
-        Err(status) => status,
+    let options = match answer(arguments.clone()) {
+        Ok(options) => options,
+        Err(status) => return status,
+    };
+    match Job::new(options, arguments) {
+        Ok(job) => perform(&job),
+        Err(error) => failure(sys::STDERR, "standard input", error),
+    }
+}
+
+#[cfg(target_os = "linux")]
+use supervisor::run as perform;
+
+/// A process cannot look after another's descendants there: no supervisor.
+#[cfg(target_os = "macos")]
+fn perform(job: &Job) -> i32 {
+    match sys::take_over() {
+        Ok(out) => driver::run(job, &job::Task::WHOLE, Output::new(out)),
+        Err(error) => failure(sys::STDERR, "standard streams", error),
     }
 }
 

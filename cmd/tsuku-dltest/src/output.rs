@@ -1,32 +1,65 @@
-//! A buffered stream that survives its reader.
+//! A buffered stream that survives its reader. To a person it is plain. To the supervisor it comes in frames: each is
+//! one write, so a driver that is killed leaves no half of one.
 
 use crate::json::Sink;
+use crate::progress::Progress;
 use crate::sys;
+
+/// Most bytes of a write, which a pipe takes all at once.
+pub(crate) const FRAME: usize = 4096;
 
 /// A file descriptor and what has not been written to it yet.
 pub(crate) struct Output {
     fd: i32,
+    /// Bytes before those that were put.
+    header: usize,
+    progress: Progress,
+    /// Where the last whole answer ends.
+    whole: usize,
     used: usize,
     lost: bool,
-    buffer: [u8; 4096],
+    buffer: [u8; FRAME],
 }
 
 impl Output {
     /// Writes to `fd`.
     pub(crate) fn new(fd: i32) -> Self {
-        Self { fd, used: 0, lost: false, buffer: [0; 4096] }
+        Self { fd, header: 0, progress: Progress::NONE, whole: 0, used: 0, lost: false, buffer: [0; FRAME] }
     }
 
-    /// Writes what is buffered; false if anything was ever lost.
+    /// Writes frames to `fd`.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn framed(fd: i32) -> Self {
+        let header = crate::progress::HEADER;
+        Self { header, whole: header, used: header, ..Self::new(fd) }
+    }
+
+    /// Notes that what was put ends an answer.
+    pub(crate) fn end_answer(&mut self, progress: Progress) {
+        self.progress = progress;
+        self.whole = self.used;
+    }
+
+    /// Writes what is buffered, except for the beginning of an answer behind whole ones; false if anything was ever lost.
     pub(crate) fn flush(&mut self) -> bool {
-        let mut rest = &self.buffer[..self.used];
+        let whole = self.whole > self.header || self.progress.finished;
+        let end = if whole { self.whole } else { self.used };
+        let buffer = self.buffer;
+        let mut rest = &mut self.buffer[..end];
+        if let Some(header) = rest.first_chunk_mut()
+            && self.header > 0
+        {
+            *header = self.progress.header(whole);
+        }
         while !rest.is_empty() && !self.lost {
             match sys::write(self.fd, rest) {
-                Ok(written) => rest = rest.get(written..).unwrap_or(&[]),
+                Ok(written) => rest = rest.get_mut(written..).unwrap_or(&mut []),
                 Err(error) => self.lost = !error.is_temporary(self.fd),
             }
         }
-        self.used = 0;
+        let begun = &buffer[end..self.used];
+        self.buffer[self.header..][..begun.len()].copy_from_slice(begun);
+        (self.used, self.whole) = (self.header + begun.len(), self.header);
         !self.lost
     }
 
@@ -46,7 +79,7 @@ impl Output {
 impl Sink for Output {
     fn put(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
-            if self.used == self.buffer.len() {
+            if self.used == FRAME {
                 self.flush();
             }
             let room = &mut self.buffer[self.used..];

@@ -18,6 +18,7 @@ let
           "actionlint"
           "gitMinimal"
           "glibc"
+          "installShellFiles"
           "musl"
           "nixfmt"
           "nixfmt-tree"

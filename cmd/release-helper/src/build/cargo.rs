@@ -35,6 +35,8 @@ pub struct Surroundings {
     pub environment: Vec<(OsString, Option<OsString>)>,
     /// A program and its arguments to start cargo with, such as `setpriv --reuid=65534`.
     pub wrapper: Vec<OsString>,
+    /// Lines of `rustc -vV`, such as `host`, and what cargo is to be told in their place.
+    pub told: Vec<(&'static str, &'static str)>,
 }
 
 /// Builds the artifacts of `platforms` from the source tree at `tree`, in one run of cargo, below the directory
@@ -68,7 +70,7 @@ pub fn compile(
     let at_once = if surroundings.one_by_one { 1 } else { platforms.len().max(1) };
     for platforms in platforms.chunks(at_once) {
         let mut call = surroundings.call(toolchain.cargo(), place, &[toolchain.sysroot(), toolchain.cargo()])?;
-        call = call.env("RUSTC", toolchain.rustc());
+        call = call.env("RUSTC", surroundings.rustc(toolchain, place)?);
         call = call.args(["build", "--release", "--locked", "--offline", "-p", "tsuku-dltest", "--manifest-path"]);
         call = call.arg(staged(place).join("Cargo.toml"));
         call = call.arg("--config").arg(staged(place).join("cmd/tsuku-dltest/link.toml"));
@@ -87,6 +89,22 @@ pub fn compile(
 }
 
 impl Surroundings {
+    /// The compiler; one that tells cargo something else about itself is a script below `place`.
+    fn rustc(&self, toolchain: &Toolchain, place: &Path) -> Result<PathBuf> {
+        let rustc = toolchain.rustc();
+        if self.told.is_empty() {
+            return Ok(rustc);
+        }
+        let real = format!("'{}'", rustc.display().to_string().replace('\'', r"'\''"));
+        let edits: String =
+            self.told.iter().map(|(line, text)| format!(" -e 's/^{line}: .*/{line}: {text}/'")).collect();
+        let script = format!("#!/bin/sh\n[ \"$*\" = -vV ] || exec {real} \"$@\"\n{real} -vV | sed{edits}\n");
+        let path = place.join("told/rustc");
+        files::create_dir(&place.join("told"))?;
+        files::write_executable(&path, script.as_bytes())?;
+        Ok(path)
+    }
+
     /// A call of `program` in these surroundings, inside walls: of files it gets the system's, those at `readable`, and
     /// what is below `place` and the directories that are named here.
     ///

@@ -2,12 +2,14 @@
 
 mod build;
 mod compare;
+mod completions;
 mod confine;
 mod download;
 mod draft;
 mod exercise;
 mod finalize;
 mod inspect;
+mod man;
 mod platforms;
 mod preflight;
 mod rehearse;
@@ -24,8 +26,18 @@ mod verify;
 mod version;
 
 use anyhow::Result;
+use clap::CommandFactory;
 
 use crate::Verdict;
+
+/// Builds, inspects, signs, releases and verifies tsuku-dltest
+#[derive(clap::Parser)]
+#[command(name = "release-helper", version, arg_required_else_help = true)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
 
 /// A subcommand and its arguments.
 #[derive(clap::Subcommand)]
@@ -77,6 +89,10 @@ pub enum Command {
     /// Run a program inside walls; a part of vary
     #[command(hide = true)]
     Confine(confine::Confine),
+    /// Print what a shell needs to complete this command line
+    Completions(completions::Completions),
+    /// Print the manual page, or write those of all commands
+    Man(man::Man),
 }
 
 impl Command {
@@ -104,6 +120,8 @@ impl Command {
             Self::Tally(command) => command.run(),
             Self::Vary(command) => command.run(),
             Self::ServeReleases(command) => command.run(),
+            Self::Completions(command) => command.run(&mut Arguments::command()),
+            Self::Man(command) => command.run(&Arguments::command()),
             Self::Confine(command) => command.run(),
         }
     }

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use super::serve_releases;
 use crate::Verdict;
 use crate::rehearse::{Options, rehearse};
 use crate::{output, source};
@@ -56,7 +55,7 @@ impl Rehearse {
         if self.keep {
             let server = kept.server;
             output::step(format_args!("\nAPI={}\nTOKEN={}", server.url(), kept.token));
-            if let Some(lines) = serve_releases::lines_for_gh(&server, &kept.token) {
+            if let Some(lines) = server.lines_for_gh(&kept.token) {
                 output::step(lines);
             }
             output::step(format_args!("the release is at {} until you press Ctrl-C", server.page()));

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::Verdict;
 use crate::output::{print, step};
-use crate::server::{self, Options, Plan, Running, Tag};
+use crate::server::{self, Options, Plan, Tag};
 use crate::source;
 
 const FAULTS_HELP: &str = "\
@@ -63,9 +63,16 @@ pub struct ServeReleases {
 
 impl ServeReleases {
     pub fn run(&self) -> Result<Verdict> {
-        let tags = self.tags.iter().map(|tag| match tag.split_once('=') {
-            Some((name, message)) => Tag::annotated(name, message),
-            None => Tag::lightweight(tag),
+        let head = self.source.as_deref().map(|source| source::commit(source, "HEAD")).transpose()?;
+        let tags = self.tags.iter().map(|tag| {
+            let tag = match tag.split_once('=') {
+                Some((name, message)) => Tag::annotated(name, message),
+                None => Tag::lightweight(tag),
+            };
+            // What the source's tag of that name means, else its newest commit; without a source it is made up.
+            let known = self.source.as_deref().and_then(|source| source::commit(source, &tag.name).ok());
+            let commit = known.or(head.clone()).unwrap_or(tag.commit);
+            Tag { commit, ..tag }
         });
         let given = std::env::var("GITHUB_TOKEN").ok().filter(|token| !token.is_empty());
         let token = given.clone().map_or_else(server::secret, Ok)?;
@@ -74,7 +81,7 @@ impl ServeReleases {
             repository: self.repo.clone(),
             token: Some(token.clone()),
             tags: tags.collect(),
-            head: self.source.as_deref().map(|source| source::commit(source, "HEAD")).transpose()?,
+            head: head.clone(),
             source: self.source.clone(),
             tls: self.tls,
             immutable: self.immutable,
@@ -86,23 +93,11 @@ impl ServeReleases {
         if given.is_none() {
             step(format_args!("GITHUB_TOKEN is not set; this one may write here: {token}"));
         }
-        if let Some(lines) = lines_for_gh(&running, if given.is_some() { "$GITHUB_TOKEN" } else { &token }) {
+        if let Some(lines) = running.lines_for_gh(if given.is_some() { "$GITHUB_TOKEN" } else { &token }) {
             step(lines);
         }
         print(format_args!("{}\n", running.url()))?;
         running.wait();
         Ok(Verdict::Yes)
     }
-}
-
-/// What makes gh use a server with TLS, as lines for a shell.
-pub(super) fn lines_for_gh(server: &Running, token: &str) -> Option<String> {
-    let (url, certificate) = server.tls()?;
-    let certificate = std::path::absolute(certificate).unwrap_or_else(|_| certificate.to_owned());
-    let host = url.trim_start_matches("https://");
-    Some(format!(
-        "export SSL_CERT_FILE='{}'\nexport GH_HOST={host} GH_ENTERPRISE_TOKEN={token}\nexport GH_REPO={host}/{}",
-        certificate.display(),
-        server.repository()
-    ))
 }

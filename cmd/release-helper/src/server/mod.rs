@@ -133,7 +133,8 @@ struct Socket {
 /// Starts to serve.
 pub fn start(options: Options) -> Result<Running> {
     let (listener, address) = listen(&options.address)?;
-    let store = store::Store::open(&options.directory, &options.tags, options.faults.wants_history())?;
+    let head = options.head.unwrap_or_else(|| sha256(options.repository.as_bytes())[..40].to_owned());
+    let store = store::Store::open(&options.directory, &options.tags, &head, options.faults.wants_history())?;
     let (mut sites, mut sockets) = (Vec::new(), Vec::new());
     let certificate = options.tls.then(|| options.directory.join("certificate.pem"));
     let mut add = |listener, address: SocketAddr, tls: Option<Arc<ServerConfig>>| -> Result<()> {
@@ -161,7 +162,7 @@ pub fn start(options: Options) -> Result<Running> {
         dealer: faults::Dealer::new(options.faults),
         guard: Guard { token: options.token, address: address.ip() },
         checks: options.checks,
-        head: options.head.unwrap_or_else(|| sha256(options.repository.as_bytes())[..40].to_owned()),
+        head,
         repository: options.repository,
         source: options.source,
         secret: secret()?,
@@ -214,6 +215,22 @@ impl Running {
     /// The same with TLS, and the certificate to trust for it.
     pub fn tls(&self) -> Option<(&str, &Path)> {
         Some((&self.sites.get(1)?.base, self.certificate.as_deref()?))
+    }
+
+    /// What makes gh use the server with TLS, as three lines for a shell. The token stands in a file of gh's, not in the
+    /// environment: gh 2.23 sends that one along to the host it is redirected to. Some versions look it up without the port.
+    pub fn lines_for_gh(&self, token: &str) -> Option<String> {
+        let (url, certificate) = self.tls()?;
+        let certificate = std::path::absolute(certificate).unwrap_or_else(|_| certificate.to_owned());
+        let certificate = certificate.display().to_string().replace('\'', r"'\''");
+        let host = url.trim_start_matches("https://");
+        let entry = r"%s:\n    oauth_token: %s\n    user: rehearsal\n";
+        Some(format!(
+            "export SSL_CERT_FILE='{certificate}' GH_CONFIG_DIR=\"$(mktemp -d)\"\n\
+             export GH_HOST={host} GH_REPO={host}/{repository}\n\
+             printf '{entry}' \"$GH_HOST\" \"{token}\" \"${{GH_HOST%:*}}\" \"{token}\" >\"$GH_CONFIG_DIR/hosts.yml\"",
+            repository = self.server.repository
+        ))
     }
 
     /// `owner/name` of the served repository.

@@ -114,9 +114,9 @@ pub(super) fn route(request: &Request, repository: &str) -> Route {
     let path = ["/api/v3", "/api"]
         .iter()
         .find_map(|prefix| request.path.strip_prefix(prefix).filter(|rest| rest.is_empty() || rest.starts_with('/')));
-    let path = path.unwrap_or(&request.path);
-    let segments: Vec<String> = path.split('/').filter(|segment| !segment.is_empty()).map(decode).collect();
-    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+    // Decoded first: some clients send a tag's name with its slashes encoded.
+    let path = decode(path.unwrap_or(&request.path));
+    let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
     let method = if request.is_head() { "GET" } else { request.method.as_str() };
     let is_here = |owner: &str, name: &str| format!("{owner}/{name}").eq_ignore_ascii_case(repository);
     let octets = request.header("accept").is_some_and(|accept| accept.contains("application/octet-stream"));
@@ -141,8 +141,8 @@ pub(super) fn route(request: &Request, repository: &str) -> Route {
 
 /// What `request` asks for from the host behind redirects.
 pub(super) fn route_to_object(request: &Request) -> Route {
-    let segments: Vec<String> = request.path.split('/').filter(|segment| !segment.is_empty()).map(decode).collect();
-    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+    let path = decode(&request.path);
+    let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
     let is_reading = request.is_head() || request.method == "GET";
     match segments[..] {
         ["asset", id] if is_reading && is_number(id) => Route::to(Operation::Object).id(id),

@@ -69,6 +69,8 @@ struct Ledger {
 /// The state of the server.
 pub(super) struct Store {
     directory: Directory,
+    /// The commit that the default branch is at.
+    head: String,
     state: Mutex<State>,
 }
 
@@ -81,7 +83,7 @@ struct State {
 }
 
 impl Store {
-    pub(super) fn open(directory: &Path, tags: &[Tag], keep_history: bool) -> Result<Self> {
+    pub(super) fn open(directory: &Path, tags: &[Tag], head: &str, keep_history: bool) -> Result<Self> {
         let directory = Directory::take(directory)?;
         let mut ledger = read_ledger(&directory.ledger())?;
         let mut releases = Releases::new();
@@ -109,7 +111,7 @@ impl Store {
             releases,
             ledger,
         };
-        Ok(Self { directory, state: Mutex::new(state) })
+        Ok(Self { directory, head: head.to_owned(), state: Mutex::new(state) })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -207,10 +209,9 @@ impl Store {
         files::write(&self.directory.release(release.id), &serde_json::to_vec(&*release)?)?;
         if !release.draft && state.ledger.tags.iter().all(|tag| tag.name != release.tag) {
             // GitHub makes a lightweight tag at the moment of publication.
-            let mut tag = Tag::lightweight(&release.tag);
-            if is_hash(&release.target_commitish) {
-                tag.commit.clone_from(&release.target_commitish);
-            }
+            let is_commit = is_hash(&release.target_commitish);
+            let commit = if is_commit { &release.target_commitish } else { &self.head };
+            let tag = Tag { name: release.tag.clone(), commit: commit.clone(), message: None };
             state.ledger.tags.push(tag);
             self.write_ledger(&state.ledger)?;
         }

@@ -49,7 +49,8 @@ fn workspace(root: &Path) -> Result<()> {
 }
 
 /// The plain keys of a profile; no overrides for packages or build scripts.
-const PROFILE: [&str; 11] = [
+const PROFILE: [&str; 12] = [
+    "inherits",
     "opt-level",
     "lto",
     "codegen-units",

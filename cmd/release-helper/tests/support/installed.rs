@@ -14,13 +14,18 @@ pub fn run(command: &mut Command) -> Result<(), String> {
     if output.status.success() { Ok(()) } else { Err(format!("{command:?}: {}", text.trim())) }
 }
 
+/// Where all of it goes.
+pub fn place() -> PathBuf {
+    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("release-tools");
+    std::fs::create_dir_all(&place).unwrap();
+    place
+}
+
 /// Installs into `directory`, unless that was done before; half an installation is never used.
 pub fn once(directory: &str, install: impl FnOnce(&Path) -> Result<(), String>) -> Result<PathBuf, String> {
     let _guard = INSTALLING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("release-tools");
-    std::fs::create_dir_all(&place).unwrap();
-    let path = place.join(directory);
-    let done = place.join(format!("{directory}.done"));
+    let path = place().join(directory);
+    let done = place().join(format!("{directory}.done"));
     if !done.exists() {
         let _ = std::fs::remove_dir_all(&path);
         std::fs::create_dir_all(&path).unwrap();

@@ -5,11 +5,11 @@ mod images;
 mod libsystem;
 
 use core::ffi::{CStr, c_char, c_int};
-use core::ptr;
+use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 
 use super::slots::{SIZE, Slot};
-use super::{Arguments, Ending, Errno, Kind, List, Slots, Streams, kind_of};
+use super::{Arguments, Ending, Errno, Kind, List, kind_of};
 use crate::loader;
 pub(crate) use images::Asked;
 use libsystem::{self as c, Kevent, SigAction, SigInfo, Timer, Timespec};
@@ -17,12 +17,12 @@ use libsystem::{self as c, Kevent, SigAction, SigInfo, Timer, Timespec};
 /// `argv[0]` of a child; it also tells what it is in a list of processes.
 const ROLE: &CStr = c"tsuku-dltest: loader";
 /// Where a child finds its slot.
-const SLOTS: c_int = 3;
+const SLOT: c_int = 3;
 
 /// Longer paths are refused by the system, whatever they lead to (`PATH_MAX`).
 const LONGEST_PATH: usize = 1024;
 
-/// The shared memory's descriptor and the queue of events.
+/// The descriptor of the newest slot's memory, and the queue of events.
 static MEMORY: AtomicI32 = AtomicI32::new(-1);
 static QUEUE: AtomicI32 = AtomicI32::new(-1);
 /// How every child is started; made once, because the system keeps some kilobytes for each.
@@ -35,26 +35,21 @@ unsafe extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int {
     // SAFETY: the argument vector of the process.
     let mut arguments = unsafe { Arguments::new(argv) };
     // SAFETY: as above; there is a first one if argc says so.
-    if argc == 5 && unsafe { CStr::from_ptr(*argv) } == ROLE {
+    if argc == 4 && unsafe { CStr::from_ptr(*argv) } == ROLE {
         // The file of this program may have been replaced since the driver was started from it.
         let same = arguments.next().is_some_and(|version| version == crate::VERSION);
-        let mut number = || arguments.next().and_then(|text| text.to_str().ok()?.parse::<u32>().ok());
-        if let (true, Some(slot), Some(timeout), Some(path)) = (same, number(), number(), arguments.next()) {
-            child(slot, timeout, path);
+        let timeout = arguments.next().and_then(|text| text.to_str().ok()?.parse::<u32>().ok());
+        if let (true, Some(timeout), Some(path)) = (same, timeout, arguments.next()) {
+            child(timeout, path);
         }
         exit(crate::NO_ANSWER)
     }
     exit(crate::run(arguments))
 }
 
-fn child(slot: u32, timeout: u32, path: &CStr) {
-    let offset = i64::from(slot) * SIZE as i64;
-    // SAFETY: a new mapping of what the driver put on this descriptor, checked before use.
-    let memory = unsafe { c::mmap(ptr::null_mut(), SIZE, c::PROT_READ_WRITE, c::MAP_SHARED, SLOTS, offset) };
-    if memory as isize == -1 {
-        return;
-    }
-    close(SLOTS);
+fn child(timeout: u32, path: &CStr) {
+    let Ok(memory) = map(SIZE, c::MAP_SHARED, SLOT) else { return };
+    close(SLOT);
     // macOS cannot tie a child to its driver; if that one is killed, this ends the child soon after its time, even if
     // the caller has the signal blocked or ignored.
     let seconds = i64::from(timeout) / 1000 + 2;
@@ -66,7 +61,7 @@ fn child(slot: u32, timeout: u32, path: &CStr) {
         c::sigprocmask(c::SIG_UNBLOCK, &raw const alarm, ptr::null_mut());
         c::setitimer(c::ITIMER_REAL, &raw const timer, ptr::null_mut());
     }
-    loader::load(path, &mut Slot::armed(memory.cast()));
+    loader::load(path, &mut Slot::armed(memory));
     exit(0)
 }
 
@@ -129,18 +124,18 @@ pub(crate) fn processors() -> u32 {
 }
 
 /// A number that a library cannot easily guess: the time, and where the system put this program.
-pub(super) fn key() -> u64 {
+pub(crate) fn key() -> u64 {
     now().wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ ptr::from_ref(&MEMORY) as u64
 }
 
-fn map(length: usize, flags: c_int, fd: c_int) -> Result<*mut u8, Errno> {
+fn map(length: usize, flags: c_int, fd: c_int) -> Result<NonNull<u8>, Errno> {
     // SAFETY: a new mapping wherever the kernel has room.
     let start = unsafe { c::mmap(ptr::null_mut(), length, c::PROT_READ_WRITE, flags, fd, 0) };
-    if start as isize == -1 { Err(last_error()) } else { Ok(start.cast()) }
+    NonNull::new(start.cast()).filter(|_| start as isize != -1).ok_or_else(last_error)
 }
 
-/// Zeroed memory that children share, through an object without a name.
-pub(super) fn shared_memory(length: usize) -> Result<*mut u8, Errno> {
+/// Zeroed memory that the next child shares, through an object without a name.
+pub(super) fn shared_memory(length: usize) -> Result<NonNull<u8>, Errno> {
     // "/tsuku-" and the process in hexadecimal digits. No process has a number so high that the first digit is taken.
     let mut name = *b"/tsuku-00000000\0";
     // SAFETY: always allowed.
@@ -161,16 +156,20 @@ pub(super) fn shared_memory(length: usize) -> Result<*mut u8, Errno> {
         }
     };
     // SAFETY: a NUL-terminated name and a descriptor of ours.
-    let fd = unsafe {
+    let sized = checked(unsafe {
         c::shm_unlink(name.as_ptr().cast());
-        checked(c::ftruncate(fd, length as i64))?;
-        // Away from 0, 1 and 2, which may have been closed.
-        let away = checked(c::fcntl(fd, c::F_DUPFD_CLOEXEC, SLOTS + 1))?;
-        close(fd);
-        away
-    };
-    MEMORY.store(fd, Ordering::Relaxed);
-    map(length, c::MAP_SHARED, fd)
+        c::ftruncate(fd, length as i64)
+    });
+    // SAFETY: takes no pointer. The descriptor is the one that `prepare` names.
+    let memory = sized.and_then(|_| checked(unsafe { c::dup2(fd, MEMORY.load(Ordering::Relaxed)) }));
+    close(fd);
+    map(length, c::MAP_SHARED, memory?)
+}
+
+/// Gives a mapping back.
+pub(super) fn unmap(start: NonNull<u8>, length: usize) {
+    // SAFETY: slots call this for memory they own and do not touch again.
+    unsafe { c::munmap(start.as_ptr().cast(), length) };
 }
 
 /// Reads standard input to its end.
@@ -182,15 +181,15 @@ pub(crate) fn read_stdin() -> Result<List, Errno> {
             let larger = map(size * 2, c::MAP_PRIVATE_ANONYMOUS, -1)?;
             // SAFETY: both mappings are ours and large enough; the old one is not used again.
             unsafe {
-                ptr::copy_nonoverlapping(start, larger, used);
-                c::munmap(start.cast(), size);
+                ptr::copy_nonoverlapping(start.as_ptr(), larger.as_ptr(), used);
             }
+            unmap(start, size);
             (start, size) = (larger, size * 2);
         }
         // SAFETY: writes behind what is used, and leaves the last byte zero.
-        match unsafe { c::read(0, start.add(used), size - 1 - used) } {
+        match unsafe { c::read(0, start.add(used).as_ptr(), size - 1 - used) } {
             // SAFETY: `used` bytes and a zero behind them, in a mapping that stays.
-            0 => return Ok(unsafe { List::new(start, used) }),
+            0 => return Ok(unsafe { List::new(start.as_ptr(), used) }),
             read if read > 0 => used += read as usize,
             _ if last_error() == Errno::INTR => {}
             _ => return Err(last_error()),
@@ -198,16 +197,18 @@ pub(crate) fn read_stdin() -> Result<List, Errno> {
     }
 }
 
-/// Makes this process the driver: its streams and its signals.
-pub(crate) fn take_over() -> Result<Streams, Errno> {
+/// Makes this process the driver: its streams and its signals. Where standard output is afterwards.
+pub(crate) fn take_over() -> Result<i32, Errno> {
     // SAFETY: takes no pointer.
-    let away = |fd: c_int| checked(unsafe { c::fcntl(fd, c::F_DUPFD_CLOEXEC, SLOTS + 1) });
-    let streams = Streams { out: away(1)?, err: away(2).unwrap_or(-1) };
+    let away = |fd: c_int| checked(unsafe { c::fcntl(fd, c::F_DUPFD_CLOEXEC, SLOT + 1) });
+    let out = away(1)?;
     let nowhere = open(c"/dev/null", c::O_RDWR).or_else(|_| open(c"/", 0))?;
     for fd in 0..3 {
         // SAFETY: takes no pointer.
         checked(unsafe { c::dup2(nowhere, fd) })?;
     }
+    // Kept for the memory.
+    MEMORY.store(away(nowhere)?, Ordering::Relaxed);
     if nowhere > 2 {
         close(nowhere);
     }
@@ -233,10 +234,10 @@ pub(crate) fn take_over() -> Result<Streams, Errno> {
         QUEUE.store(queue, Ordering::Relaxed);
     }
     prepare(mask)?;
-    Ok(streams)
+    Ok(out)
 }
 
-/// Says how children are started: with the streams, the slots and no other descriptor, in a group of their own, with the
+/// Says how children are started: with the streams, the slot and no other descriptor, in a group of their own, with the
 /// caller's signal `mask`.
 fn prepare(mask: u32) -> Result<(), Errno> {
     // Unlike other functions, these return the error.
@@ -249,7 +250,7 @@ fn prepare(mask: u32) -> Result<(), Errno> {
         for fd in 0..3 {
             checked(c::posix_spawn_file_actions_adddup2(actions, fd, fd))?;
         }
-        checked(c::posix_spawn_file_actions_adddup2(actions, MEMORY.load(Ordering::Relaxed), SLOTS))?;
+        checked(c::posix_spawn_file_actions_adddup2(actions, MEMORY.load(Ordering::Relaxed), SLOT))?;
         checked(c::posix_spawnattr_init(attributes))?;
         checked(c::posix_spawnattr_setflags(attributes, flags))?;
         checked(c::posix_spawnattr_setpgroup(attributes, 0))?;
@@ -258,8 +259,9 @@ fn prepare(mask: u32) -> Result<(), Errno> {
 }
 
 /// Starts a child that loads the one library of `work` and reports in its slot; its process.
-pub(crate) fn start(_: &Slots, work: &[(usize, &CStr)], _: &Streams, timeout: u32) -> Result<i32, Errno> {
-    let &[(slot, path)] = work else { return Err(Errno(22)) };
+pub(crate) fn start(work: &[Option<(Slot, &CStr)>], timeout: u32) -> Result<i32, Errno> {
+    // The slot's memory is the newest.
+    let &[Some((_, path))] = work else { return Err(Errno(22)) };
     // More than this, arguments may not hold; and so much is as impossible to load as all of it.
     let mut cut = [0; LONGEST_PATH + 1];
     let bytes = path.to_bytes();
@@ -271,15 +273,8 @@ pub(crate) fn start(_: &Slots, work: &[(usize, &CStr)], _: &Streams, timeout: u3
     };
     let mut program = [0 as c_char; 4096];
     let mut size = size_of_val(&program) as u32;
-    let (slot, timeout) = (decimal(slot as u32), decimal(timeout));
-    let argv = [
-        ROLE.as_ptr(),
-        crate::VERSION.as_ptr(),
-        slot.as_ptr().cast(),
-        timeout.as_ptr().cast(),
-        path.as_ptr(),
-        ptr::null(),
-    ];
+    let timeout = decimal(timeout);
+    let argv = [ROLE.as_ptr(), crate::VERSION.as_ptr(), timeout.as_ptr().cast(), path.as_ptr(), ptr::null()];
     let mut pid = 0;
     // SAFETY: objects made by `prepare`, vectors that end with null pointers, strings that end with NUL.
     let error = unsafe {
@@ -305,6 +300,11 @@ fn decimal(number: u32) -> [u8; 11] {
     let mut text = Text([0; 11], 0);
     crate::json::decimal(&mut text, number);
     text.0
+}
+
+/// Not told there: whoever runs, runs.
+pub(crate) fn processor_time_asleep(_: i32) -> Option<u64> {
+    None
 }
 
 /// Sleeps until a child ends, but not longer than `nanoseconds`.

@@ -26,7 +26,7 @@ impl Errno {
     pub(crate) const EXIST: Self = Self(17);
 
     /// Writes what it means.
-    pub(crate) fn describe(self, sink: &mut impl Sink) {
+    pub(crate) fn describe(self, sink: &mut dyn Sink) {
         let text: &str = match self.0 {
             1 => "Operation not permitted",
             2 => "No such file or directory",

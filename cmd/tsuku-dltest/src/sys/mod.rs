@@ -5,11 +5,15 @@ mod signals;
 mod slots;
 
 #[cfg(target_os = "linux")]
+mod channel;
+#[cfg(target_os = "linux")]
 mod linux;
 #[cfg(all(target_os = "linux", link_recipe))]
 mod memory;
 #[cfg(target_os = "linux")]
 mod orphans;
+#[cfg(target_os = "linux")]
+mod process;
 #[cfg(target_os = "linux")]
 mod start;
 #[cfg(target_os = "linux")]
@@ -46,27 +50,30 @@ use core::ffi::{CStr, c_char, c_int, c_void};
 use crate::json::Sink;
 
 pub(crate) use errno::Errno;
-pub(crate) use platform::{
-    exit, head, kill, kind, next_ending, now, processors, read_stdin, sleep, start, sweep, take_over, write,
-};
 pub(crate) use signals::signal_name;
-pub(crate) use slots::{Phase, Slot, Slots};
+pub(crate) use slots::{Phase, Slot};
+
+#[cfg(target_os = "macos")]
+pub(crate) use darwin::{
+    exit, head, key, kill, kind, next_ending, now, processor_time_asleep, processors, read_stdin, sleep, start, sweep,
+    take_over, write,
+};
+#[cfg(target_os = "linux")]
+pub(crate) use {
+    channel::Channel,
+    linux::{Pile, exit, head, key, kind, now, processors, read_stdin, write},
+    process::{
+        become_supervisor, check_streams, descend, ending_of, go_on, kill, next_ending, processor_time_asleep, sleep,
+        start, sweep, wait_for,
+    },
+};
 
 /// How many libraries a child may serve if it is shared. Only glibc unloads what it has loaded, so that the next library
 /// finds the process as it was.
 pub(crate) const SHARE: usize = if cfg!(target_env = "gnu") { 16 } else { 1 };
 
-/// Standard error, until [`take_over`] has moved it.
+/// Standard error.
 pub(crate) const STDERR: i32 = 2;
-
-/// The caller's streams, moved to where no library looks for them; 0, 1 and 2 lead nowhere.
-pub(crate) struct Streams {
-    /// Standard output.
-    pub(crate) out: i32,
-    /// Standard error, or less than 0 if it was closed.
-    #[cfg_attr(target_os = "macos", expect(dead_code, reason = "descriptors are not inherited there"))]
-    pub(crate) err: i32,
-}
 
 /// How a child ended.
 #[derive(Clone, Copy)]
@@ -129,26 +136,34 @@ impl Iterator for Arguments {
 }
 
 /// Paths read from standard input: NUL-terminated strings, one after the other, for as long as the process lives.
-pub(crate) struct List(&'static [u8]);
+#[derive(Clone)]
+pub(crate) struct List {
+    next: *const u8,
+    length: usize,
+}
 
 impl List {
     /// # Safety
-    /// `start` must lead to `length` bytes and one more that is zero, which nobody changes any more.
-    unsafe fn new(start: *const u8, length: usize) -> Self {
-        // SAFETY: by the caller's promise.
-        let bytes = unsafe { core::slice::from_raw_parts(start, length + 1) };
-        // The last path may or may not be ended by a NUL of its own.
-        Self(if length > 0 && bytes[length - 1] != 0 { bytes } else { &bytes[..length] })
+    /// `next` must lead to `length` bytes and one more that is zero, which nobody changes any more.
+    unsafe fn new(next: *const u8, length: usize) -> Self {
+        Self { next, length }
     }
+}
 
-    /// In order.
-    pub(crate) fn paths(&self) -> impl Iterator<Item = &'static CStr> + use<> {
-        let mut rest = self.0;
-        core::iter::from_fn(move || {
-            let path = CStr::from_bytes_until_nul(rest).ok()?;
-            rest = &rest[path.count_bytes() + 1..];
-            Some(path)
-        })
+impl Iterator for List {
+    type Item = &'static CStr;
+
+    fn next(&mut self) -> Option<&'static CStr> {
+        if self.length == 0 {
+            return None;
+        }
+        // SAFETY: by the promise to `new` a NUL ends the bytes, if the last path has none of its own.
+        let path = unsafe { CStr::from_ptr(self.next.cast()) };
+        let taken = (path.count_bytes() + 1).min(self.length);
+        // SAFETY: no more than there are.
+        self.next = unsafe { self.next.add(taken) };
+        self.length -= taken;
+        Some(path)
     }
 }
 

@@ -1,8 +1,9 @@
-//! Ends what libraries left running outside of their process group. As the subreaper this process is their parent, but
-//! there may be no `/proc` to list them: every number a child can have is tried instead. Only done when there are some.
+//! Ends what libraries left running. As the subreaper this process is their parent. The kernel lists its children in
+//! `/proc`; without that, every number that a child can have is tried instead. Only done when there are some.
 
+use super::linux::{close, exit, now, open};
+use super::process::{await_signal, fork, kill_orphan, reap};
 use super::syscall::syscall;
-use super::{linux, platform};
 use crate::sys::Errno;
 
 /// Highest process number of 64-bit Linux (`PID_MAX_LIMIT`).
@@ -11,32 +12,22 @@ const HIGHEST: i32 = 1 << 22;
 const PATIENCE: u64 = 1_000_000_000;
 /// Time for the killed to go, in nanoseconds.
 const MOMENT: u64 = 1_000_000;
-const SIGKILL: usize = 9;
 
-/// Kills and reaps every child of this process; `first` is the lowest number one can have, if numbers did not wrap.
-pub(super) fn sweep(first: i32) {
-    let end = platform::now() + PATIENCE;
-    while any_left() && platform::now() < end {
-        // SAFETY: the child ends at once; its number is the highest so far.
-        let last = unsafe { linux::fork() };
-        if last == 0 {
-            platform::exit(0);
+/// Kills and reaps every child of this process.
+pub(super) fn sweep() {
+    let end = now() + PATIENCE;
+    while any_left() && now() < end {
+        if !kill_listed() {
+            kill_any_number();
         }
-        if last >= first {
-            kill_range(first, last);
-        } else {
-            kill_range(first, HIGHEST);
-            kill_range(1, last.max(1));
-        }
-        platform::sleep(MOMENT);
+        let _ = await_signal(MOMENT);
     }
 }
 
 /// Reaps what has ended; true if something has not.
 fn any_left() -> bool {
     loop {
-        // SAFETY: no status is asked for.
-        match unsafe { syscall!(WAIT4, -1_isize, 0, linux::WNOHANG, 0) } {
+        match reap(-1) {
             Ok(0) => return true,
             Ok(_) | Err(Errno::INTR) => {}
             Err(_) => return false,
@@ -44,12 +35,48 @@ fn any_left() -> bool {
     }
 }
 
-fn kill_range(first: i32, last: i32) {
-    for pid in first..=last {
-        // SAFETY: no status is asked for. 0: our child, and it has not ended.
-        if unsafe { syscall!(WAIT4, pid, 0, linux::WNOHANG, 0) } == Ok(0) {
-            // SAFETY: takes no pointer. It is not reaped, so the number is still its own.
-            let _ = unsafe { syscall!(KILL, pid, SIGKILL) };
+/// Kills a process if it is a child of ours.
+fn kill_child(pid: i32) -> bool {
+    // Not reaped, so the number is still its own.
+    let is_child = pid > 0 && reap(pid) == Ok(0);
+    if is_child {
+        kill_orphan(pid);
+    }
+    is_child
+}
+
+/// Kills all children that the kernel lists; false if it lists none. (In a `/proc` of another namespace, it lists other
+/// numbers.)
+fn kill_listed() -> bool {
+    let Ok(fd) = open(c"/proc/thread-self/children", 0) else { return false };
+    let (mut text, mut number, mut any) = ([0_u8; 512], 0, false);
+    // SAFETY: the kernel writes within `text`.
+    while let Ok(read) = unsafe { syscall!(READ, fd, text.as_mut_ptr(), text.len()) }
+        && read > 0
+    {
+        for &byte in &text[..read.min(text.len())] {
+            if byte.is_ascii_digit() {
+                number = number * 10 + i32::from(byte - b'0');
+            } else {
+                any |= kill_child(number);
+                number = 0;
+            }
         }
     }
+    close(fd);
+    any
+}
+
+fn kill_any_number() {
+    // A child that ends at once has the highest number so far, as long as they do not begin again.
+    // SAFETY: this process has one thread.
+    let last = unsafe { fork() };
+    if last == 0 {
+        exit(0);
+    }
+    let first = super::process::own_number();
+    let numbers = if last > first { first..=last } else { 1..=HIGHEST };
+    numbers.for_each(|pid| {
+        kill_child(pid);
+    });
 }

@@ -11,15 +11,22 @@ const NAMES: &str = "HUP INT QUIT ILL TRAP ABRT EMT FPE KILL BUS SEGV SYS PIPE A
                      TTOU IO XCPU XFSZ VTALRM PROF WINCH INFO USR1 USR2";
 
 /// Writes `SIGSEGV`, or `signal 40` for one without a name.
-pub(crate) fn signal_name(sink: &mut impl Sink, signal: u8) {
-    match NAMES.split(' ').nth(usize::from(signal).wrapping_sub(1)) {
-        Some(name) => {
-            sink.put(b"SIG");
-            sink.put(name.as_bytes());
+pub(crate) fn signal_name(sink: &mut dyn Sink, signal: u8) {
+    let mut before = signal.wrapping_sub(1);
+    let mut name = NAMES.as_bytes();
+    while before > 0 && !name.is_empty() {
+        before -= u8::from(name[0] == b' ');
+        name = &name[1..];
+    }
+    if name.is_empty() {
+        sink.put(b"signal ");
+        return decimal(sink, signal.into());
+    }
+    sink.put(b"SIG");
+    for byte in name {
+        if *byte == b' ' {
+            break;
         }
-        None => {
-            sink.put(b"signal ");
-            decimal(sink, signal.into());
-        }
+        sink.put(&[*byte]);
     }
 }

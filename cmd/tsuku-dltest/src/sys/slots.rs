@@ -1,9 +1,22 @@
-//! Where children leave their results: memory shared with the driver. A library cannot close it as it can a pipe, no
-//! descendant can hold it open, and reporting takes no system call.
+//! Where a child leaves its result: memory shared with the driver. A library cannot close it as it can a pipe, and
+//! reporting takes no system call.
+//!
+//! Who can write to it, and when:
+//!
+//! - Every library gets memory of its own that no other library had before or gets afterwards. Whatever a library
+//!   leaves running, in whatever way it was started, can reach no result but that library's.
+//! - Of the driver's children only the library's own inherits it, and that one's children do not (`MADV_DONTFORK`). So
+//!   a daemon cannot even spoil the result it came from.
+//! - Left are those that share the memory of the library's own process: its threads, and what it made with `CLONE_VM`,
+//!   which may live on while the driver reads. So there is never a plain reference to this memory. It is read and written
+//!   as atomics, and text is copied before anybody looks at it.
+//! - Text that changes while it is copied is wrong text of the library that changes it, and still valid JSON: it becomes
+//!   a string after the copy. Phases carry a random key, which memory filled with a value does not.
 
-use core::ptr;
+use core::mem::MaybeUninit;
+use core::ptr::{self, NonNull};
 use core::slice;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use super::{Errno, platform};
 use crate::json::Sink;
@@ -23,49 +36,67 @@ pub(crate) enum Phase {
     Overwritten,
 }
 
+/// Bytes of text: what a loader can have to say (names of symbols can be long). Untouched pages take no memory.
+const ROOM: usize = (1 << 16) - 12;
+
 #[repr(C)]
-struct Header {
+struct Memory {
     /// The phase, hidden by the run's key.
     state: AtomicU64,
     /// Bytes of text.
     length: AtomicU32,
+    text: [AtomicU8; ROOM],
 }
 
-/// Bytes of a slot: its header and what a loader can have to say (names of symbols can be long). Untouched pages of it
-/// take no memory.
-pub(super) const SIZE: usize = 1 << 16;
-const ROOM: usize = SIZE - size_of::<Header>();
-
-/// The slots of one run.
-pub(crate) struct Slots {
-    base: *mut u8,
-    /// Random, so that a library that fills memory with a value does not forge an answer.
+/// One library's result.
+#[derive(Clone, Copy)]
+pub(crate) struct Slot {
+    memory: NonNull<Memory>,
     key: u64,
 }
 
-impl Slots {
-    /// How many there are.
-    pub(crate) const COUNT: usize = 64;
+/// Bytes of a slot.
+pub(super) const SIZE: usize = size_of::<Memory>();
 
-    /// Maps them.
-    pub(crate) fn new() -> Result<Self, Errno> {
-        Ok(Self { base: platform::shared_memory(Self::COUNT * SIZE)?, key: platform::key() << 8 })
+impl Slot {
+    /// A new one, ready for a child. `key` is random, so that a library that fills memory with a value forges no answer.
+    pub(crate) fn new(key: u64) -> Result<Self, Errno> {
+        let slot = Self::at(platform::shared_memory(SIZE)?, key << 8);
+        slot.enter(Phase::Loading);
+        Ok(slot)
     }
 
-    fn header(&self, slot: usize) -> &Header {
-        // SAFETY: COUNT slots of SIZE bytes are mapped for good, page-aligned; every bit pattern is a header.
-        unsafe { &*self.base.add(slot % Self::COUNT * SIZE).cast() }
+    fn at(memory: NonNull<u8>, key: u64) -> Self {
+        Self { memory: memory.cast(), key }
     }
 
-    /// Makes the slot ready for a child.
-    pub(crate) fn arm(&self, slot: usize) {
-        self.header(slot).length.store(0, Ordering::Relaxed);
-        self.header(slot).state.store(self.key | Phase::Loading as u64, Ordering::Release);
+    /// A slot that another process made; its key is what is there.
+    #[cfg(target_os = "macos")]
+    pub(super) fn armed(memory: NonNull<u8>) -> Self {
+        let mut slot = Self::at(memory, 0);
+        slot.key = slot.memory().state.load(Ordering::Acquire) & !0xff;
+        slot
+    }
+
+    fn memory(&self) -> &Memory {
+        // SAFETY: SIZE bytes, page-aligned, mapped until `release`; every bit pattern is a Memory, and others may write to
+        // it at any time, as all of it is atomic.
+        unsafe { self.memory.as_ref() }
+    }
+
+    /// Its address.
+    pub(super) fn start(&self) -> NonNull<u8> {
+        self.memory.cast()
+    }
+
+    /// Gives the memory back.
+    pub(crate) fn release(self) {
+        platform::unmap(self.start(), SIZE);
     }
 
     /// Where the slot's child is, or was when it ended.
-    pub(crate) fn phase(&self, slot: usize) -> Phase {
-        match self.header(slot).state.load(Ordering::Acquire).wrapping_sub(self.key) {
+    pub(crate) fn phase(&self) -> Phase {
+        match self.memory().state.load(Ordering::Acquire).wrapping_sub(self.key) {
             0 => Phase::Loading,
             1 => Phase::Unloading,
             2 => Phase::Loaded,
@@ -74,66 +105,34 @@ impl Slots {
         }
     }
 
-    /// Hands the text of a slot, whose child has ended, to `reader`.
-    pub(crate) fn text(&self, slot: usize, reader: impl FnOnce(&[u8])) {
-        let header = self.header(slot);
-        let length = (header.length.load(Ordering::Relaxed) as usize).min(ROOM);
-        // SAFETY: ROOM bytes follow each header; the one process that writes to them is gone.
-        reader(unsafe { slice::from_raw_parts(ptr::from_ref(header).add(1).cast(), length) });
-    }
-
-    #[cfg(target_os = "linux")]
-    /// The child's side of a slot. The others are taken out of its reach.
-    pub(super) fn only(&self, slot: usize) -> Slot {
-        let (before, end) = (slot * SIZE, Self::COUNT * SIZE);
-        platform::unmap(self.base, before);
-        platform::unmap(self.base.wrapping_add(before + SIZE), end - before - SIZE);
-        self.slot(slot)
-    }
-
-    #[cfg(target_os = "linux")]
-    /// The child's side of a slot.
-    pub(super) fn slot(&self, slot: usize) -> Slot {
-        Slot { header: ptr::from_ref(self.header(slot)), key: self.key }
-    }
-}
-
-/// One child's slot.
-pub(crate) struct Slot {
-    header: *const Header,
-    key: u64,
-}
-
-impl Slot {
-    fn header(&self) -> &Header {
-        // SAFETY: the slot stays mapped; every bit pattern is a header.
-        unsafe { &*self.header }
+    /// Hands a copy of the text to `reader`.
+    pub(crate) fn text(&self, reader: impl FnOnce(&[u8])) {
+        let memory = self.memory();
+        let length = (memory.length.load(Ordering::Relaxed) as usize).min(ROOM);
+        let mut copy = [const { MaybeUninit::<u8>::uninit() }; ROOM];
+        for (to, from) in copy[..length].iter_mut().zip(&memory.text) {
+            to.write(from.load(Ordering::Relaxed));
+        }
+        // SAFETY: that many bytes were just written; nobody else has them.
+        reader(unsafe { slice::from_raw_parts(ptr::from_ref(&copy).cast(), length) });
     }
 
     /// Notes that the child is now in `phase`, for whoever looks after its end.
-    pub(crate) fn enter(&mut self, phase: Phase) {
-        self.header().state.store(self.key | phase as u64, Ordering::Release);
-    }
-
-    /// A slot in memory that another process armed; its key is what is there.
-    #[cfg(target_os = "macos")]
-    pub(super) fn armed(memory: *mut u8) -> Self {
-        let mut slot = Self { header: memory.cast(), key: 0 };
-        slot.key = slot.header().state.load(Ordering::Acquire) & !0xff;
-        slot
+    pub(crate) fn enter(&self, phase: Phase) {
+        self.memory().state.store(self.key | phase as u64, Ordering::Release);
     }
 }
 
 impl Sink for Slot {
     /// Appends to the slot's text as much of `bytes` as there is room for.
     fn put(&mut self, bytes: &[u8]) {
-        let used = (self.header().length.load(Ordering::Relaxed) as usize).min(ROOM);
-        let bytes = &bytes[..bytes.len().min(ROOM - used)];
-        // SAFETY: ROOM bytes follow the header, of which `used` are taken; nobody else looks yet.
-        unsafe {
-            let text: *mut u8 = self.header.add(1).cast_mut().cast();
-            ptr::copy_nonoverlapping(bytes.as_ptr(), text.add(used), bytes.len());
+        let memory = self.memory();
+        let used = (memory.length.load(Ordering::Relaxed) as usize).min(ROOM);
+        let mut end = used;
+        for (to, &byte) in memory.text[used..].iter().zip(bytes) {
+            to.store(byte, Ordering::Relaxed);
+            end += 1;
         }
-        self.header().length.store((used + bytes.len()) as u32, Ordering::Relaxed);
+        memory.length.store(end as u32, Ordering::Relaxed);
     }
 }

@@ -17,12 +17,17 @@ pub(super) mod number {
     #[cfg(all(target_env = "musl", link_recipe))]
     pub(crate) const PREAD64: usize = 17;
     pub(crate) const MREMAP: usize = 25;
+    pub(crate) const MADVISE: usize = 28;
     pub(crate) const GETPID: usize = 39;
+    pub(crate) const RECVFROM: usize = 45;
+    pub(crate) const SOCKETPAIR: usize = 53;
     pub(crate) const WAIT4: usize = 61;
     pub(crate) const KILL: usize = 62;
     pub(crate) const FCNTL: usize = 72;
     pub(crate) const SETPGID: usize = 109;
     pub(crate) const GETPPID: usize = 110;
+    pub(crate) const SETSID: usize = 112;
+    pub(crate) const GETPGID: usize = 121;
     pub(crate) const RT_SIGTIMEDWAIT: usize = 128;
     pub(crate) const PRCTL: usize = 157;
     pub(crate) const SETRLIMIT: usize = 160;
@@ -34,6 +39,7 @@ pub(super) mod number {
     pub(crate) const OPENAT: usize = 257;
     pub(crate) const NEWFSTATAT: usize = 262;
     pub(crate) const PPOLL: usize = 271;
+    pub(crate) const SIGNALFD4: usize = 289;
     pub(crate) const DUP3: usize = 292;
 }
 #[cfg(target_arch = "aarch64")]
@@ -47,6 +53,7 @@ pub(super) mod number {
     #[cfg(all(target_env = "musl", link_recipe))]
     pub(crate) const PREAD64: usize = 67;
     pub(crate) const PPOLL: usize = 73;
+    pub(crate) const SIGNALFD4: usize = 74;
     pub(crate) const NEWFSTATAT: usize = 79;
     pub(crate) const EXIT_GROUP: usize = 94;
     pub(crate) const WAITID: usize = 95;
@@ -57,14 +64,19 @@ pub(super) mod number {
     pub(crate) const RT_SIGPROCMASK: usize = 135;
     pub(crate) const RT_SIGTIMEDWAIT: usize = 137;
     pub(crate) const SETPGID: usize = 154;
+    pub(crate) const GETPGID: usize = 155;
+    pub(crate) const SETSID: usize = 157;
     pub(crate) const GETRLIMIT: usize = 163;
     pub(crate) const SETRLIMIT: usize = 164;
     pub(crate) const PRCTL: usize = 167;
     pub(crate) const GETPID: usize = 172;
     pub(crate) const GETPPID: usize = 173;
+    pub(crate) const SOCKETPAIR: usize = 199;
+    pub(crate) const RECVFROM: usize = 207;
     pub(crate) const MUNMAP: usize = 215;
     pub(crate) const MREMAP: usize = 216;
     pub(crate) const MMAP: usize = 222;
+    pub(crate) const MADVISE: usize = 233;
     pub(crate) const WAIT4: usize = 260;
 }
 
@@ -90,15 +102,38 @@ pub(super) unsafe fn call(number: usize, arguments: [usize; 6]) -> Result<usize,
     if (-4095..0).contains(&result) { Err(Errno(-result as i32)) } else { Ok(result as usize) }
 }
 
+/// [`call`] with up to three arguments, which most have: they travel in registers.
+///
+/// # Safety
+/// As above.
+pub(super) unsafe fn call_with_three(number: usize, a: usize, b: usize, c: usize) -> Result<usize, Errno> {
+    // SAFETY: by the caller's promise.
+    unsafe { call(number, [a, b, c, 0, 0, 0]) }
+}
+
 /// [`call`] with as many arguments as the call takes; the others are 0. A macro, and not a function of an array of any
 /// length: that would be several functions of one path, whose order in the artifact follows cargo's hash
 /// (`tests/recipe`).
 macro_rules! syscall {
-    ($number:ident $(, $argument:expr)*) => {
-        $crate::sys::syscall::syscall!(@first_six $number $(, $argument as usize)*, 0, 0, 0, 0, 0, 0)
+    ($number:ident) => { $crate::sys::syscall::syscall!($number, 0) };
+    ($number:ident, $a:expr) => { $crate::sys::syscall::syscall!($number, $a, 0) };
+    ($number:ident, $a:expr, $b:expr) => { $crate::sys::syscall::syscall!($number, $a, $b, 0) };
+    ($number:ident, $a:expr, $b:expr, $c:expr) => {
+        $crate::sys::syscall::call_with_three(
+            $crate::sys::syscall::number::$number, $a as usize, $b as usize, $c as usize
+        )
     };
-    (@first_six $number:ident, $a:expr, $b:expr, $c:expr, $d:expr, $e:expr, $f:expr $(, $unused:literal)*) => {
-        $crate::sys::syscall::call($crate::sys::syscall::number::$number, [$a, $b, $c, $d, $e, $f])
+    ($number:ident, $a:expr, $b:expr, $c:expr, $d:expr) => {
+        $crate::sys::syscall::syscall!($number, $a, $b, $c, $d, 0)
+    };
+    ($number:ident, $a:expr, $b:expr, $c:expr, $d:expr, $e:expr) => {
+        $crate::sys::syscall::syscall!($number, $a, $b, $c, $d, $e, 0)
+    };
+    ($number:ident, $a:expr, $b:expr, $c:expr, $d:expr, $e:expr, $f:expr) => {
+        $crate::sys::syscall::call(
+            $crate::sys::syscall::number::$number,
+            [$a as usize, $b as usize, $c as usize, $d as usize, $e as usize, $f as usize],
+        )
     };
 }
 pub(super) use syscall;

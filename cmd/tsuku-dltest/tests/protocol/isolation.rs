@@ -3,13 +3,14 @@
 use std::ffi::c_int;
 use std::fs;
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::Test;
-use super::places::{dup2, ignoring};
+use super::places::dup2;
+use super::reach::children;
 use super::world::{Run, World, compile, named};
 
 pub(crate) const TESTS: &[Test] = &[
@@ -24,8 +25,6 @@ pub(crate) const TESTS: &[Test] = &[
     ("sharing_a_process_changes_no_answer", sharing_a_process_changes_no_answer),
     ("an_overwritten_result_is_not_believed", an_overwritten_result_is_not_believed),
     ("a_library_that_eats_memory_dies_alone", a_library_that_eats_memory_dies_alone),
-    ("no_process_remains", no_process_remains),
-    ("no_process_outlives_a_killed_driver", no_process_outlives_a_killed_driver),
     ("a_pause_of_the_program_changes_no_answer", a_pause_of_the_program_changes_no_answer),
     ("core_dumps_are_not_written", core_dumps_are_not_written),
 ];
@@ -34,7 +33,7 @@ pub(crate) const LINUX_ONLY: &[&str] =
     &["an_overwritten_result_is_not_believed", "a_library_that_eats_memory_dies_alone"];
 
 /// Loads a library of each behaviour between healthy ones, which must not suffer; the errors of the former.
-fn among_healthy(world: &World, name: &str, behaviours: &[String]) -> Vec<Option<String>> {
+pub(crate) fn among_healthy(world: &World, name: &str, behaviours: &[String]) -> Vec<Option<String>> {
     let directory = world.empty_directory(name);
     let healthy = world.library(&directory, "healthy");
     let mut paths = vec![PathBuf::from("--timeout-ms"), PathBuf::from(world.timeout())];
@@ -50,7 +49,7 @@ fn among_healthy(world: &World, name: &str, behaviours: &[String]) -> Vec<Option
     errors.into_iter().step_by(2).collect()
 }
 
-fn expect(world: &World, name: &str, expected: &[(&str, Option<&str>)]) {
+pub(crate) fn expect(world: &World, name: &str, expected: &[(&str, Option<&str>)]) {
     let behaviours: Vec<_> = expected.iter().map(|(behaviour, _)| (*behaviour).to_owned()).collect();
     let errors = among_healthy(world, name, &behaviours);
     for ((behaviour, expected), error) in expected.iter().zip(errors) {
@@ -251,17 +250,11 @@ fn sharing_a_process_changes_no_answer(world: &World) -> Result<(), String> {
 }
 
 fn an_overwritten_result_is_not_believed(world: &World) -> Result<(), String> {
-    if world.is_emulated() {
-        return Err("qemu-user shows a library its own memory map only".to_owned());
-    }
     expect(world, "overwritten", &[("scribble", Some("exited with status 0 after it overwrote its result"))]);
     Ok(())
 }
 
 fn a_library_that_eats_memory_dies_alone(world: &World) -> Result<(), String> {
-    if world.is_emulated() {
-        return Err("a limit would limit qemu-user".to_owned());
-    }
     let directory = world.empty_directory("memory");
     let (hungry, healthy) = (world.library(&directory, "allocate"), world.library(&directory, "healthy"));
     let mut command = Command::new("sh");
@@ -269,83 +262,6 @@ fn a_library_that_eats_memory_dies_alone(world: &World) -> Result<(), String> {
     let run = Run::from(command.stdin(Stdio::null()).output().expect("sh can be run"));
     assert_eq!(run.errors(), [None, Some("killed by SIGSEGV while loading".to_owned()), None]);
     Ok(())
-}
-
-fn alive(pid: &str) -> bool {
-    // A zombie is not alive; whoever adopted it will see to it.
-    if cfg!(target_os = "macos") {
-        let output = Command::new("ps").args(["-o", "stat=", "-p", pid]).output().expect("ps can be run");
-        return output.stdout.first().is_some_and(|&state| state != b'Z');
-    }
-    let Ok(status) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
-    !status.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'))
-}
-
-fn left_behind(directory: &Path) -> Vec<String> {
-    let files = fs::read_dir(directory).expect("it is there").map(|entry| entry.expect("it can be read").path());
-    files
-        .filter(|path| path.extension().is_some_and(|e| e == "pid"))
-        .map(|path| fs::read_to_string(path).expect("a number"))
-        .collect()
-}
-
-fn no_process_remains(world: &World) -> Result<(), String> {
-    if world.is_linux() && world.is_emulated() {
-        return Err("qemu-user does not pass PR_SET_CHILD_SUBREAPER on".to_owned());
-    }
-    let directory = world.empty_directory("remains");
-    // macOS has no means to find a process that left its group and lost its parent.
-    let all = ["orphan", "unload-orphan", "daemon", "unload-daemon"];
-    let behaviours = if world.is_linux() { &all[..] } else { &all[..2] };
-    let mut paths: Vec<_> = ["--timeout-ms", world.timeout()].map(PathBuf::from).into();
-    paths.extend(behaviours.iter().chain(&["healthy"]).map(|behaviour| world.library(&directory, behaviour)));
-    // The output ends although descendants were made to outlive it, and when it has ended they are gone.
-    let run = world.run(&paths);
-    assert_eq!(run.errors(), vec![None; behaviours.len() + 1]);
-    let pids = left_behind(&directory);
-    assert_eq!(pids.len(), if world.is_musl() { 2 } else { behaviours.len() }, "{pids:?}");
-    for pid in pids {
-        assert!(!alive(&pid), "process {pid} remains");
-    }
-    Ok(())
-}
-
-fn no_process_outlives_a_killed_driver(world: &World) -> Result<(), String> {
-    let directory = world.empty_directory("killed");
-    let paths = [world.library(&directory, "sleep"), world.library(&directory, "loop")];
-    let mut command = world.command();
-    // On macOS they live on until two seconds after their time, and end by a signal that the caller may ignore.
-    command.args(["--jobs", "2", "--timeout-ms", if world.is_linux() { "60000" } else { "1000" }]);
-    let mut child = ignoring(&mut command, SIGALRM).args(&paths).stdout(Stdio::piped()).spawn().expect("it starts");
-    let limit = Instant::now() + Duration::from_secs(20);
-    let pids = loop {
-        let pids = children(child.id());
-        if pids.len() == 2 {
-            break pids;
-        }
-        assert!(Instant::now() < limit, "the children do not come");
-        thread::yield_now();
-    };
-    child.kill().expect("it runs");
-    child.wait().expect("it ends");
-    while pids.iter().any(|pid| alive(pid)) {
-        assert!(Instant::now() < limit, "{pids:?} outlive their driver");
-        thread::yield_now();
-    }
-    Ok(())
-}
-
-const SIGALRM: c_int = 14;
-
-/// The processes that a process has started.
-fn children(pid: u32) -> Vec<String> {
-    let text = if cfg!(target_os = "macos") {
-        let output = Command::new("pgrep").args(["-P", &pid.to_string()]).output().expect("pgrep can be run");
-        String::from_utf8(output.stdout).expect("numbers are UTF-8")
-    } else {
-        fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default()
-    };
-    text.split_whitespace().map(str::to_owned).collect()
 }
 
 fn a_pause_of_the_program_changes_no_answer(world: &World) -> Result<(), String> {

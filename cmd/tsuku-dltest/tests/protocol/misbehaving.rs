@@ -5,6 +5,9 @@
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::ptr;
 
+#[cfg(target_os = "linux")]
+mod hostile;
+
 #[repr(C)]
 struct DlInfo {
     file: *const c_char,
@@ -150,7 +153,11 @@ unsafe fn misbehave(name: &[u8], path: &CStr) {
                 let block = malloc(1 << 20);
                 (0..1 << 20).step_by(4096).for_each(|at| block.add(at).write_volatile(1));
             },
-            b"scribble" => scribble(),
+            b"scribble" => {
+                fill_shared_memory(0xaa);
+                // And leaves before the truth can be written over it.
+                _exit(0);
+            }
             b"check-streams" => {
                 // The lowest free descriptors, where a driver may have put its streams. Higher ones may be the caller's.
                 for fd in 0..3 {
@@ -178,6 +185,8 @@ unsafe fn misbehave(name: &[u8], path: &CStr) {
                     _exit(93);
                 }
             }
+            #[cfg(target_os = "linux")]
+            name if hostile::act(name, path) => {}
             _ => {
                 if let Some(number) = name.strip_prefix(b"raise-") {
                     raise(number.iter().fold(0, |number, digit| number * 10 + c_int::from(digit - b'0')));
@@ -209,6 +218,14 @@ unsafe fn orphan(path: &CStr, leave_session: bool) {
                 _exit(0);
             }
         }
+        write_number(path);
+        sleep(600);
+        _exit(0);
+    }
+}
+
+unsafe fn write_number(path: &CStr) {
+    unsafe {
         let mut buffer = [0_u8; 4096];
         let fd = open(beside(path, &mut buffer), O_WRONLY_CREATE, 0o644 as c_int);
         let (mut digits, mut at, mut number) = ([0_u8; 12], 12, getpid());
@@ -218,8 +235,6 @@ unsafe fn orphan(path: &CStr, leave_session: bool) {
             number /= 10;
         }
         write(fd, digits.as_ptr().add(at), 12 - at);
-        sleep(600);
-        _exit(0);
     }
 }
 
@@ -255,7 +270,7 @@ unsafe fn print() {
 }
 
 /// Fills every piece of shared memory it can find.
-unsafe fn scribble() {
+unsafe fn fill_shared_memory(value: u8) {
     let mut text = [0_u8; 1 << 16];
     let mut length = 0;
     unsafe {
@@ -267,6 +282,7 @@ unsafe fn scribble() {
             }
             length += read as usize;
         }
+        close(fd);
         for line in text[..length].split(|&b| b == b'\n') {
             if let Some(at) = line.windows(6).position(|part| part == b" rw-s ") {
                 let number = |hexadecimal: &[u8]| {
@@ -274,11 +290,9 @@ unsafe fn scribble() {
                 };
                 let dash = line.iter().position(|&b| b == b'-').unwrap_or(0);
                 let (start, end) = (number(&line[..dash]), number(&line[dash + 1..at]));
-                ptr::write_bytes(start as *mut u8, 0xaa, end - start);
+                ptr::write_bytes(start as *mut u8, value, end - start);
             }
         }
-        // And leaves before the truth can be written over it.
-        _exit(0);
     }
 }
 

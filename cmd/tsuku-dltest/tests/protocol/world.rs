@@ -120,7 +120,7 @@ fn stand_in_target(target: &str) -> String {
 }
 
 /// Where the program of this name is that a shell would run.
-fn in_path(name: &str) -> Option<PathBuf> {
+pub(crate) fn in_path(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path).map(|directory| directory.join(name)).find(|path| path.exists())
 }
@@ -164,10 +164,9 @@ impl World {
 
     /// Why this platform cannot run the test called `name`, if that is known beforehand.
     pub(crate) fn cannot(&self, name: &str) -> Option<&'static str> {
-        if self.is_emulated() && super::places::NATIVE_ONLY.contains(&name) {
-            return Some("qemu-user cannot show this");
-        }
-        if !self.is_linux() && super::isolation::LINUX_ONLY.contains(&name) {
+        if !self.is_linux()
+            && (super::isolation::LINUX_ONLY.contains(&name) || super::reach::LINUX_ONLY.contains(&name))
+        {
             return Some("macOS has no means for this");
         }
         super::places::obstacle(self, name).or_else(|| super::real::obstacle(self, name))
@@ -176,6 +175,7 @@ impl World {
     /// By how much less to try where everything takes longer.
     pub(crate) fn load(&self) -> usize {
         match (self.is_emulated(), self.is_stand_in()) {
+            _ if env::var_os(super::machine::INSIDE).is_some() => 20,
             (true, _) => 20,
             (_, true) => 10,
             _ => 1,
@@ -184,7 +184,7 @@ impl World {
 
     /// Milliseconds that a healthy library takes never, however busy the machine.
     pub(crate) fn timeout(&self) -> &'static str {
-        if self.is_emulated() { "6000" } else { "1500" }
+        if self.is_emulated() || env::var_os(super::machine::INSIDE).is_some() { "6000" } else { "1500" }
     }
 
     /// True if it runs on an emulated processor.
@@ -301,6 +301,10 @@ impl World {
 
 /// Compiles a file of this directory for `target`, with rustc and, but on a Mac, its own linker alone.
 pub(crate) fn compile(target: &str, arguments: &[&str], source: &str, result: &Path) {
+    if let Some(library) = super::machine::compiled(target, source) {
+        fs::copy(&library, result).unwrap_or_else(|e| panic!("{}: {e}", library.display()));
+        return;
+    }
     let mut rustc = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
     rustc.args(["--edition=2024", "-Cpanic=abort", "-Copt-level=s", "-Clto", "--target", target]);
     if target.contains("linux") {
