@@ -1,5 +1,6 @@
 //! `verify` says `reproduced` of a release that is what it should be, and of no other.
 
+mod attestations;
 mod commits;
 mod common;
 mod folders;
