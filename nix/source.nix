@@ -12,6 +12,13 @@ let
 
   inherit ((lib.importTOML (program + "/Cargo.toml")).package) version;
 
+  # What the helper carries of its own (src/build/expressions.rs).
+  expressions = lib.fileset.unions [
+    (root + "/flake.lock")
+    (root + "/flake.nix")
+    (lib.fileset.difference (root + "/nix") (root + "/nix/tests"))
+  ];
+
   # The blocks of the workspace's lock whose package name pleases `keep`, byte for byte as cargo wrote them, so that
   # `--locked` accepts a tree with fewer packages, and a new version of the program is no news to the helper.
   lock =
@@ -48,6 +55,7 @@ in
     (root + "/Cargo.toml")
     (root + "/release.toml")
     (root + "/cmd/release-helper")
+    expressions
   ];
   # The packages for tests beside it are no part of either.
   helperLock = lock (
@@ -73,6 +81,7 @@ in
     (root + "/cmd")
     (root + "/release.toml")
     (root + "/rustfmt.toml")
+    expressions
   ];
 
   nix = tree [

@@ -57,7 +57,7 @@ impl Exercise {
         }
         output::print(table)?;
         runner::output("trials", &serde_json::to_string(&told).context("cannot encode JSON")?)?;
-        if trials.iter().any(|(_, trial)| matches!(trial, Trial::Ran { .. })) {
+        if trials.iter().any(|(_, trial)| matches!(trial, Trial::Ran { .. } | Trial::StandIn)) {
             return Ok(Verdict::Yes);
         }
         Err(hinted(

@@ -15,7 +15,7 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 
 use crate::artifact::{self, Comparison, Container};
-use crate::build::{Artifact, Backend};
+use crate::build::{Artifact, Backend, expressions};
 use crate::contract::{Contract, Platform};
 use crate::digest;
 use crate::error::hinted;
@@ -25,7 +25,7 @@ use crate::provenance::Attested;
 use crate::record::{self, Record};
 use crate::releases::Sums;
 use crate::source::{Part, recipe};
-use crate::toolchain::Toolchain;
+use crate::toolchain::{self, Toolchain};
 use crate::vary;
 use crate::version::{self, Tag};
 
@@ -181,12 +181,15 @@ impl Rebuilt {
         source.export(Part::Program, &clone, &tree)?;
         recipe::check(&tree)?;
         let (contract, contract_faults) = contract(options.contract, &tree)?;
+        // What is missing on this machine Nix may have; what is refused stays refused.
+        toolchain::channel(&tree)?;
         let toolchain = Toolchain::of_tree(&tree);
         // Cargo answers in seconds what Nix has to fetch first.
         let backend = options.backend.unwrap_or(if toolchain.is_ok() { Backend::Cargo } else { Backend::Nix });
         if backend == Backend::Nix {
             tree = scratch.path().join("flake");
             source.export(Part::All, &clone, &tree)?;
+            expressions::put(&tree)?;
         }
         version::inject(&tree, &options.tag)?;
         let platforms = contract.select(&options.platforms)?;

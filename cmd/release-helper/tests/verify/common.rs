@@ -76,8 +76,12 @@ pub fn empty() -> Published {
 
 /// A release that is what it should be: artifacts, build records by another backend, sums.
 pub fn release() -> Published {
-    let World { rebuilt, commit, .. } = world();
-    let mut published = Published { commit: Some(commit.clone()), ..empty() };
+    release_of(&world().rebuilt, &world().commit)
+}
+
+/// As [`release`], of other artifacts.
+pub fn release_of(rebuilt: &Rebuilt, commit: &str) -> Published {
+    let mut published = Published { commit: Some(commit.to_owned()), ..empty() };
     for artifact in rebuilt.artifacts() {
         published.files.insert(artifact.asset.clone(), artifact.bytes.clone());
     }
