@@ -15,7 +15,7 @@ mod container;
 mod quarantine;
 mod stand_in;
 
-pub use container::in_container;
+pub use container::{image_name, in_container};
 pub use quarantine::quarantined;
 
 /// Sonames that are on nearly every machine. Those that are found must load.
