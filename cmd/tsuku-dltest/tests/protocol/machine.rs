@@ -136,10 +136,10 @@ fn pack(machine: &Path) -> PathBuf {
     fs::create_dir_all(tree.join(format!("{inside}/cmd/dltest-protocol").trim_start_matches('/')))
         .expect("target is writable");
     let script = format!(
-        "#!/bin/busybox sh\n/bin/busybox --install -s /bin\nexport PATH=/bin:/usr/bin:/sbin:/usr/sbin\n\
-         mkdir -p /proc /sys /dev /tmp\nmount -t proc proc /proc\nmount -t sysfs sys /sys\nmount -t devtmpfs dev /dev\n\
+        "#!/bin/busybox sh\n/bin/busybox --install -s /bin\nexport PATH=/usr/bin:/bin:/usr/sbin:/sbin\n\
+         mkdir -p /proc /sys /dev /tmp\nmount -t proc proc /proc\nmount -t sysfs sys /sys\nmount -t devtmpfs dev /dev\nln -s /proc/self/fd /dev/fd\n\
          mount -t tmpfs tmp /tmp\nexport TSUKU_DLTEST_DIST=/dist {INSIDE}=/compiled RUST_BACKTRACE=0\n\
-         cd {inside}\n/tests\necho \"ended with $?\"\npoweroff -f\n"
+         cd {inside}\n/tests --color never\necho \"ended with $?\"\npoweroff -f\n"
     );
     fs::write(tree.join("init"), script).expect("target is writable");
     let archive = tree.with_extension("cpio");

@@ -3,6 +3,7 @@
 
 mod answers;
 mod arguments;
+mod campaign;
 mod client;
 mod documents;
 #[cfg(not(target_env = "musl"))]
@@ -37,6 +38,7 @@ fn main() {
     let tests: Vec<Test> = [
         answers::TESTS,
         arguments::TESTS,
+        campaign::TESTS,
         client::TESTS,
         documents::TESTS,
         isolation::TESTS,
