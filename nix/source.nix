@@ -10,6 +10,13 @@ let
       fileset = lib.fileset.unions files;
     };
 
+  # What the helper carries of its own (src/build/expressions.rs).
+  expressions = lib.fileset.unions [
+    (root + "/flake.lock")
+    (root + "/flake.nix")
+    (lib.fileset.difference (root + "/nix") (root + "/nix/tests"))
+  ];
+
   # The blocks of the workspace's lock whose package name pleases `keep`, byte for byte as cargo wrote them, so that
   # `--locked` accepts a tree with fewer packages, and a new version of the program is no news to the helper.
   lock =
@@ -45,6 +52,7 @@ in
     (root + "/Cargo.toml")
     (root + "/release.toml")
     (root + "/cmd/release-helper")
+    expressions
   ];
   # The packages for tests beside it are no part of either.
   helperLock = lock (
@@ -70,6 +78,7 @@ in
     (root + "/cmd")
     (root + "/release.toml")
     (root + "/rustfmt.toml")
+    expressions
   ];
 
   nix = tree [

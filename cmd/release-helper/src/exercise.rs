@@ -205,11 +205,8 @@ impl Start {
             }
             None => Command::new(program),
         };
-        command.args(arguments).env_clear();
-        if let Some(path) = std::env::var_os("PATH") {
-            command.env("PATH", path);
-        }
-        Call::new(command).outcome()
+        command.args(arguments);
+        Call::alone(command).outcome()
     }
 }
 

@@ -21,6 +21,7 @@ pub mod output;
 mod place;
 pub mod preflight;
 pub mod process;
+pub mod provenance;
 pub mod record;
 pub mod rehearse;
 pub mod releases;

@@ -80,6 +80,16 @@ impl Call {
                 None => command.env_remove(name),
             };
         }
+        Self::with_its_own(command)
+    }
+
+    /// Prepares a call of `command` that gets nothing of our environment but `PATH`. For foreign programs.
+    pub fn alone(mut command: Command) -> Self {
+        command.env_clear().env("PATH", search_path());
+        Self::with_its_own(command)
+    }
+
+    fn with_its_own(mut command: Command) -> Self {
         command.stdin(Stdio::null());
         Self { command, hint: None, walls: None, limit: None }
     }

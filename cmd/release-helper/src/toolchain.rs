@@ -160,7 +160,7 @@ fn rustup(program: &str) -> Call {
 }
 
 /// The version in the tree's `rust-toolchain.toml`: three numbers and nothing that names another place.
-fn channel(root: &Path) -> Result<String> {
+pub fn channel(root: &Path) -> Result<String> {
     let rival = root.join("rust-toolchain");
     if rival.symlink_metadata().is_ok() {
         return Err(hinted(

@@ -1,6 +1,7 @@
 //! Builds the artifacts of a source tree. Whatever the backend, the bytes must be the same.
 
 pub mod cargo;
+pub mod expressions;
 pub mod nix;
 pub mod stubs;
 

@@ -62,6 +62,9 @@ struct Built {
 /// Calls `nix build` and returns the store paths of the outputs.
 fn nix_build(platforms: &[&Platform], flake: &Path, again: bool) -> Result<Vec<PathBuf>, Failure> {
     let mut command = Command::new("nix");
+    // Where the user's Nix is, and how it is set up.
+    let is_own = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with("NIX_");
+    command.envs(std::env::vars_os().filter(|(name, _)| is_own(name)));
     // Nothing has to be switched on in the user's configuration; nor may an environment variable colour what Nix says.
     command.args(["--extra-experimental-features", "nix-command flakes", "build"]).env("NO_COLOR", "1");
     command.args(["--json", "--no-link", "--no-update-lock-file"]).current_dir(flake);
@@ -69,7 +72,9 @@ fn nix_build(platforms: &[&Platform], flake: &Path, again: bool) -> Result<Vec<P
         command.arg("--rebuild");
     }
     command.args(platforms.iter().map(|platform| format!("path:.#{}", platform.name)));
-    let call = Call::new(command).hint("install Nix (https://nixos.org/download), or build with --backend cargo");
+    let call = Call::new(command)
+        .with_network()
+        .hint("install Nix (https://nixos.org/download), or build with --backend cargo");
     let outcome = call.outcome()?;
     if !outcome.status.success() {
         return Err(Failure::of(&String::from_utf8_lossy(&outcome.stderr)));

@@ -2,15 +2,16 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::Verdict;
 use crate::build::Backend;
 use crate::error::hinted;
 use crate::output;
+use crate::provenance::Checker;
 use crate::releases::{Limits, runner};
 use crate::verify::attest::{NAMESPACE, Statement};
-use crate::verify::{self, Answer, Options, Published, Report, Whose};
+use crate::verify::{self, Answer, Demands, Options, Published, Report, Whose};
 use crate::version::Tag;
 use crate::{files, source};
 
@@ -47,6 +48,12 @@ pub struct Verify {
     /// Write a report: HTML, or Markdown if the name ends in .md; may be given again
     #[arg(long, value_name = "FILE")]
     report: Vec<PathBuf>,
+    /// Take an artifact without a valid attestation for a fault
+    #[arg(long)]
+    require_attestation: bool,
+    /// Believe these keys of a Sigstore instance instead of the public one's that are compiled in
+    #[arg(long, value_name = "FILE")]
+    trusted_root: Option<PathBuf>,
     /// Write the verdict as an in-toto statement, to be signed
     #[arg(long, value_name = "FILE")]
     attest: Option<PathBuf>,
@@ -82,6 +89,7 @@ impl Verify {
             root,
             commit: self.commit.clone(),
             rounds: self.rounds,
+            attestations: self.attestations()?,
             contract: self.contract,
         };
         verify::preflight(&options)?;
@@ -104,6 +112,9 @@ impl Verify {
             let path = path.display();
             output::step(format_args!("sign it: ssh-keygen -Y sign -n {NAMESPACE} -f ~/.ssh/id_ed25519 {path}"));
         }
+        if let Some((row, why)) = report.platforms.iter().find_map(|row| Some((row, row.attested.why()?))) {
+            output::step(format_args!("attested: {}: {why}", row.attested));
+        }
         output::step(report.conclusion());
         match report.holds() {
             Some(holds) => Ok(Verdict::from_bool(holds)),
@@ -112,6 +123,22 @@ impl Verify {
                 "the lines above say what is missing; --platform leaves platforms out",
             )),
         }
+    }
+}
+
+impl Verify {
+    fn attestations(&self) -> Result<Demands> {
+        let read = |path: &PathBuf| {
+            let text =
+                String::from_utf8(files::read(path)?).with_context(|| format!("{} is not text", path.display()))?;
+            Checker::with_root(&text).with_context(|| path.display().to_string())?;
+            Ok::<_, anyhow::Error>(text)
+        };
+        Ok(Demands {
+            repository: self.remote.repository().map(str::to_owned),
+            trusted_root: self.trusted_root.as_ref().map(read).transpose()?,
+            required: self.require_attestation,
+        })
     }
 }
 
@@ -129,7 +156,7 @@ fn lines(report: &Report) -> String {
             }
             Answer::Differs | Answer::NotRebuiltHere => row.reasons.join("; "),
         };
-        text += &format!("{:<width$}  {:<16}  {detail}\n", row.platform, row.verdict);
+        text += &format!("{:<width$}  {:<16}  attested: {:<11}  {detail}\n", row.platform, row.verdict, row.attested);
     }
     for fault in &report.faults {
         text += &format!("{:<width$}  {:<16}  {fault}\n", "release", Answer::Differs);

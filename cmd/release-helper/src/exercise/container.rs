@@ -40,7 +40,5 @@ fn pull(image: &str) -> Result<()> {
 
 /// A call of Docker, which passes nothing of its environment on to a container.
 fn docker() -> Call {
-    let mut command = Command::new("docker");
-    command.env_remove("GITHUB_TOKEN");
-    Call::new(command)
+    Call::new(Command::new("docker")).with_network()
 }

@@ -24,9 +24,7 @@ pub fn quarantined(path: &Path) -> Result<&'static str> {
     files::write_executable(&copy, &files::read(path)?)?;
     let attribute = Command::new("xattr");
     Call::new(attribute).args(["-w", "com.apple.quarantine", ATTRIBUTE]).arg(&copy).read()?;
-    let mut command = Command::new(&copy);
-    command.env_clear();
-    let outcome = Call::new(command).arg("--version").outcome()?;
+    let outcome = Call::alone(Command::new(&copy)).arg("--version").outcome()?;
     if outcome.status.success() {
         Ok("quarantined: ran")
     } else if outcome.status.signal() == Some(SIGKILL) {

@@ -29,6 +29,11 @@ const API_URL: &str = "GITHUB_API_URL";
 const GITHUB: &str = "https://api.github.com";
 
 impl Remote {
+    /// The repository, if one is named.
+    pub fn repository(&self) -> Option<&str> {
+        self.repo.as_deref()
+    }
+
     /// A client for it, with the token from the environment.
     pub fn client(&self) -> Result<Client> {
         let repository = self

@@ -31,8 +31,9 @@ fn workspace(root: &Path) -> Result<()> {
     for (key, item) in document.iter() {
         match key {
             "workspace" => keys(item, key, &["members", "resolver", "package", "lints", "dependencies"])?,
+            // The other profiles take no part.
             "profile" => {
-                for (name, profile) in table(item, key)? {
+                for (name, profile) in table(item, key)?.filter(|(name, _)| name == "release") {
                     keys(profile, &format!("profile.{name}"), &PROFILE)?;
                 }
             }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
@@ -94,18 +94,12 @@ impl Keys {
             files::write(&allowed, lines.as_bytes())?;
             let copy = scratch.path().join("statement");
             files::write(&copy, statement)?;
-            let status = Command::new("ssh-keygen")
-                .args(["-Y", "verify", "-n", NAMESPACE, "-I", PRINCIPAL, "-f"])
-                .arg(&allowed)
-                .arg("-s")
-                .arg(signature)
-                .stdin(std::fs::File::open(&copy).context("cannot read the statement")?)
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .status()
-                .context("cannot run ssh-keygen")
-                .hint("install OpenSSH's client programs")?;
-            if status.success() {
+            let mut command = Command::new("ssh-keygen");
+            command.args(["-Y", "verify", "-n", NAMESPACE, "-I", PRINCIPAL, "-f"]);
+            command.arg(&allowed).arg("-s").arg(signature);
+            let statement = std::fs::File::open(&copy).context("cannot read the statement")?;
+            let call = Call::new(command).input(statement).hint("install OpenSSH's client programs");
+            if call.outcome()?.status.success() {
                 return Ok(Some(name));
             }
         }

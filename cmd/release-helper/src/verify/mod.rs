@@ -2,6 +2,7 @@
 //! One verdict for each platform; `reproduced` is only said when the release as a whole is what it should be.
 
 pub mod attest;
+mod attested;
 mod published;
 mod rebuild;
 pub mod report;
@@ -14,19 +15,21 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 
 use crate::artifact::{self, Comparison, Container};
-use crate::build::{Artifact, Backend};
+use crate::build::{Artifact, Backend, expressions};
 use crate::contract::{Contract, Platform};
 use crate::digest;
 use crate::error::hinted;
 use crate::interrupt::Scratch;
 use crate::place;
+use crate::provenance::Attested;
 use crate::record::{self, Record};
 use crate::releases::Sums;
 use crate::source::{Part, recipe};
-use crate::toolchain::Toolchain;
+use crate::toolchain::{self, Toolchain};
 use crate::vary;
 use crate::version::{self, Tag};
 
+pub use attested::Demands;
 pub use published::Published;
 use rebuild::Rebuild;
 
@@ -44,6 +47,8 @@ pub struct Options {
     pub commit: Option<String>,
     /// How many more rebuilds to make under varied surroundings.
     pub rounds: usize,
+    /// What is expected of the attestations.
+    pub attestations: Demands,
     /// Whose contract the release is held to.
     pub contract: Whose,
 }
@@ -90,6 +95,8 @@ pub struct Row {
     pub asset: String,
     /// The verdict.
     pub verdict: Answer,
+    /// Whether the release's workflow attests the published asset.
+    pub attested: Attested,
     /// Why, unless it is reproduced: the first reason weighs most.
     pub reasons: Vec<String>,
     /// The size of the published asset in bytes.
@@ -161,6 +168,7 @@ pub struct Rebuilt {
     rebuild: Rebuild,
     /// The names of the platforms that were asked for.
     platforms: Vec<String>,
+    attestations: Demands,
     variations: Option<vary::Outcome>,
 }
 
@@ -173,12 +181,15 @@ impl Rebuilt {
         source.export(Part::Program, &clone, &tree)?;
         recipe::check(&tree)?;
         let (contract, contract_faults) = contract(options.contract, &tree)?;
+        // What is missing on this machine Nix may have; what is refused stays refused.
+        toolchain::channel(&tree)?;
         let toolchain = Toolchain::of_tree(&tree);
         // Cargo answers in seconds what Nix has to fetch first.
         let backend = options.backend.unwrap_or(if toolchain.is_ok() { Backend::Cargo } else { Backend::Nix });
         if backend == Backend::Nix {
             tree = scratch.path().join("flake");
             source.export(Part::All, &clone, &tree)?;
+            expressions::put(&tree)?;
         }
         version::inject(&tree, &options.tag)?;
         let platforms = contract.select(&options.platforms)?;
@@ -195,7 +206,8 @@ impl Rebuilt {
         };
         let platforms = platforms.into_iter().map(|platform| platform.name.clone()).collect();
         let (tag, whose) = (options.tag.clone(), options.contract);
-        Ok(Self { tag, source, contract, whose, contract_faults, rebuild, platforms, variations })
+        let attestations = options.attestations.clone();
+        Ok(Self { tag, source, contract, whose, contract_faults, rebuild, platforms, attestations, variations })
     }
 
     /// The rebuilt artifacts.
@@ -239,6 +251,8 @@ impl Rebuilt {
                 faults.push(format!("{name}: {fault}"));
             }
         }
+        let (tag, commit) = (self.tag.to_string(), &self.source.commit);
+        self.attestations.judge(&self.contract, published, &tag, commit, &mut rows, &mut faults)?;
         for row in rows.iter_mut().filter(|row| row.verdict == Answer::Reproduced && !faults.is_empty()) {
             row.verdict = Answer::Differs;
             row.reasons = vec![format!("its bytes rebuild, but the release is not what it should be: {}", faults[0])];
@@ -373,6 +387,7 @@ fn row(
         platform: platform.name.clone(),
         asset: platform.asset.clone(),
         verdict,
+        attested: Attested::No("there is no such asset".to_owned()),
         reasons: std::mem::take(reasons),
         size: bytes.map(Vec::len),
         published: bytes.map(|bytes| digest::sha256(bytes)),

@@ -41,11 +41,11 @@ impl Report {
         let [origin, by] = [&self.origin, &self.rebuilder].map(|text| markdown(text));
         let _ = writeln!(text, "Release {origin}, commit `{}`, rebuilt by {by}.\n", self.commit);
         self.faults.iter().for_each(|fault| text += &format!("- **{}**\n", markdown(fault)));
-        text += "\n| platform | verdict | sha256 | why |\n| --- | --- | --- | --- |\n";
+        text += "\n| platform | verdict | attested | sha256 | why |\n| --- | --- | --- | --- | --- |\n";
         for row in &self.platforms {
             let sha256 = row.published.as_deref().unwrap_or("none");
             let why = markdown(&row.reasons.join("; "));
-            let _ = writeln!(text, "| {} | {} | `{sha256}` | {why} |", row.platform, row.verdict);
+            let _ = writeln!(text, "| {} | {} | {} | `{sha256}` | {why} |", row.platform, row.verdict, row.attested);
         }
         text
     }
@@ -116,7 +116,9 @@ fn section(row: &Row) -> String {
     let size = row.size.map(|size| format!(" ({size} bytes)")).unwrap_or_default();
     let published = row.published.as_deref().unwrap_or("nothing");
     let rebuilt = row.rebuilt.as_deref().unwrap_or("nothing");
+    let why = row.attested.why().map(|why| format!(": {}", escape(why))).unwrap_or_default();
     let _ = write!(text, "<dl><dt>Published</dt><dd><code>{published}</code>{size}</dd>");
+    let _ = write!(text, "<dt>Attested</dt><dd>{}{why}</dd>", row.attested);
     let _ = write!(text, "<dt>Rebuilt</dt><dd><code>{rebuilt}</code></dd></dl>");
     if let Some(comparison) = &row.comparison {
         text += &map(comparison);

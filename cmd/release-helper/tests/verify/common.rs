@@ -6,10 +6,12 @@ use std::sync::OnceLock;
 
 use release_helper::contract::Contract;
 use release_helper::releases::{self, Client, Expectation, Rules, Sums};
-use release_helper::verify::{Answer, Options, Published, Rebuilt, Report, Whose};
+use release_helper::verify::{Answer, Demands, Options, Published, Rebuilt, Report, Whose};
 use release_helper::{digest, files, record, server, source};
 
 pub const TAG: &str = "v1.2.3";
+/// The repository whose workflow is to attest the artifacts.
+pub const ATTESTED: &str = "octo/tsuku-dltest";
 
 pub fn git(directory: &Path, arguments: &[&str]) -> String {
     let output = Command::new("git")
@@ -63,6 +65,7 @@ pub fn options(root: &Path, platforms: &[&str]) -> Options {
         root: Some(root.to_owned()),
         commit: None,
         rounds: 0,
+        attestations: Demands { repository: Some(ATTESTED.into()), ..Demands::default() },
         contract: Whose::Own,
     }
 }
@@ -73,8 +76,12 @@ pub fn empty() -> Published {
 
 /// A release that is what it should be: artifacts, build records by another backend, sums.
 pub fn release() -> Published {
-    let World { rebuilt, commit, .. } = world();
-    let mut published = Published { commit: Some(commit.clone()), ..empty() };
+    release_of(&world().rebuilt, &world().commit)
+}
+
+/// As [`release`], of other artifacts.
+pub fn release_of(rebuilt: &Rebuilt, commit: &str) -> Published {
+    let mut published = Published { commit: Some(commit.to_owned()), ..empty() };
     for artifact in rebuilt.artifacts() {
         published.files.insert(artifact.asset.clone(), artifact.bytes.clone());
     }
