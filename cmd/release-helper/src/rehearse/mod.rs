@@ -127,7 +127,7 @@ pub fn rehearse(options: &Options) -> Result<(Report, Kept)> {
     let token = server::secret()?;
     let server = serve(options, directory, &commit, &token)?;
     let client = Client::new(server.url(), server.repository(), Some(&token))?;
-    let draft = releases::draft(&client, &tag.to_string(), None)?;
+    let draft = releases::draft(&client, &tag.to_string(), &releases::Notes::default())?;
     step("draft", format_args!("release {} on {}", draft.id, server.url()));
 
     let build = |tree: &Path, place: &str, surroundings: &cargo::Surroundings| {

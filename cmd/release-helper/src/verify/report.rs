@@ -60,6 +60,7 @@ impl Report {
         let title = escape(&self.conclusion());
         let mut page = format!(
             "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+             <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
              <title>{title}</title><style>{STYLE}</style></head><body>\n<h1 class=\"{class}\">{title}</h1>\n<dl>"
         );

@@ -1,5 +1,5 @@
-//! The fault campaign: whole releases with random faults at every request and clients killed between any two, then
-//! the state of the release, then a re-run of all jobs.
+//! The fault campaign: whole releases with random faults at every request, clients killed between any two, and clients
+//! that others wrote at work beside ours; then the state of the release, then a re-run of all jobs.
 //!
 //! `RELEASES_CAMPAIGN=10000 cargo test --release --test releases campaign -- --nocapture` prints the table.
 
@@ -12,6 +12,7 @@ use release_helper::releases::clock::{Clock, epoch_seconds};
 use release_helper::releases::{self, Client, Failure};
 use release_helper::server::{Kind, Plan, Random, Running, next_random};
 
+use crate::actors::{Actor, actors};
 use crate::common::{Place, TAG, shown};
 
 /// Runs in a test; many more by `RELEASES_CAMPAIGN`.
@@ -31,6 +32,7 @@ struct Row {
     kills: u64,
     requests: u64,
     waited: u64,
+    others: u64,
 }
 
 /// One run's dice.
@@ -47,6 +49,8 @@ impl Dice {
 struct Tally {
     kills: u64,
     requests: u64,
+    /// What clients that others wrote finished.
+    others: u64,
     messages: Vec<String>,
 }
 
@@ -98,12 +102,22 @@ where
 }
 
 /// The workflow: a job for the draft, one per platform, one for the tests' download, one to finalize.
-fn workflow(place: &Place, server: &Running, dice: &mut Dice, tally: &mut Tally) -> Option<()> {
-    let draft = job(place, server, dice, tally, |client| releases::draft(client, TAG, None))?;
+fn workflow(place: &Place, server: &Running, dice: &mut Dice, tally: &mut Tally, actors: &mut [Actor]) -> Option<()> {
+    let draft = job(place, server, dice, tally, |client| releases::draft(client, TAG, &releases::Notes::default()))?;
     let id = draft.id;
     for file in place.files() {
         let files = [file];
-        job(place, server, dice, tally, |client| releases::upload(client, id, &files, &place.rules()))?;
+        // Beside one job in four another client is at work, on the same artifact or on another.
+        let mut other = if dice.below(4) == 0 { pick(dice, actors) } else { None };
+        if let Some(actor) = &mut other {
+            let task = ["upload", "upload", "edit", "read"][dice.below(4) as usize];
+            let all = place.files();
+            let file = if dice.below(2) == 0 { &files[0] } else { &all[dice.below(all.len() as u64) as usize] };
+            actor.begin(server, id, task, file);
+        }
+        let done = job(place, server, dice, tally, |client| releases::upload(client, id, &files, &place.rules()));
+        tally.others += u64::from(other.is_some_and(Actor::end));
+        done?;
     }
     let into = place.directory.path().join("download");
     job(place, server, dice, tally, |client| releases::download(client, id, &into, &place.names()))?;
@@ -111,8 +125,18 @@ fn workflow(place: &Place, server: &Running, dice: &mut Dice, tally: &mut Tally)
     Some(())
 }
 
+fn pick<'a>(dice: &mut Dice, actors: &'a mut [Actor]) -> Option<&'a mut Actor> {
+    let count = actors.len() as u64;
+    if count == 0 { None } else { actors.get_mut(dice.below(count) as usize) }
+}
+
 /// One run; gives back what must not be.
-fn run(seed: u64, rows: &Mutex<BTreeMap<u64, Row>>, kinds: &Mutex<BTreeMap<Kind, u64>>) -> Vec<String> {
+fn run(
+    seed: u64,
+    actors: &mut [Actor],
+    rows: &Mutex<BTreeMap<u64, Row>>,
+    kinds: &Mutex<BTreeMap<Kind, u64>>,
+) -> Vec<String> {
     let place = Place::new();
     let mut dice = Dice(seed);
     let rate = RATES[(seed % RATES.len() as u64) as usize];
@@ -129,7 +153,7 @@ fn run(seed: u64, rows: &Mutex<BTreeMap<u64, Row>>, kinds: &Mutex<BTreeMap<Kind,
         let mut options = place.options(Plan { faults: Vec::new(), random: Some(random) });
         options.immutable = dice.below(2) == 0;
         let server = release_helper::server::start(options).unwrap();
-        workflow(&place, &server, &mut dice, &mut tally).is_some()
+        workflow(&place, &server, &mut dice, &mut tally, actors).is_some()
     };
     let waited = epoch_seconds(place.clock.now()) - epoch_seconds(start);
     let mut wrong = Vec::new();
@@ -159,6 +183,7 @@ fn run(seed: u64, rows: &Mutex<BTreeMap<u64, Row>>, kinds: &Mutex<BTreeMap<Kind,
     row.faults += faults.len() as u64;
     row.kills += tally.kills;
     row.requests += tally.requests;
+    row.others += tally.others;
     row.waited += waited;
     let mut kinds = kinds.lock().unwrap();
     faults.into_iter().for_each(|fault| *kinds.entry(fault).or_default() += 1);
@@ -180,15 +205,18 @@ fn whatever_fails_the_release_is_right_or_unpublished_with_a_clear_message_and_a
         std::env::var("RELEASES_CAMPAIGN_SEED").map_or(0, |seed| seed.parse().expect("a seed is a number"));
     let next = AtomicU64::new(start);
     let (rows, kinds, wrong) = (Mutex::default(), Mutex::default(), Mutex::new(Vec::new()));
+    // Begun here, so that what cannot be had is reported in this test's name.
+    let companies: Vec<_> = (0..4).map(|_| actors()).collect();
     std::thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
+        for mut actors in companies {
+            let (next, rows, kinds, wrong) = (&next, &rows, &kinds, &wrong);
+            scope.spawn(move || {
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
                     if seed >= start + runs {
                         break;
                     }
-                    let found = run(seed, &rows, &kinds);
+                    let found = run(seed, &mut actors, rows, kinds);
                     if !found.is_empty() {
                         wrong.lock().unwrap().push(format!("seed {seed}: {}", found.join("; ")));
                     }
@@ -203,6 +231,7 @@ fn whatever_fails_the_release_is_right_or_unpublished_with_a_clear_message_and_a
         "unpublished, clear message",
         "published by re-run",
         "requests",
+        "done by others",
         "faults made",
         "kills",
         "waits (virtual)",
@@ -215,6 +244,7 @@ fn whatever_fails_the_release_is_right_or_unpublished_with_a_clear_message_and_a
             row.unpublished.to_string(),
             row.unpublished.to_string(),
             row.requests.to_string(),
+            row.others.to_string(),
             row.faults.to_string(),
             row.kills.to_string(),
             format!("{} s/run", row.waited / row.runs.max(1)),

@@ -1,14 +1,19 @@
 //! `verify` says `reproduced` of a release that is what it should be, and of no other.
 
 mod attestations;
+#[path = "../support/browser.rs"]
+mod browser;
 mod commits;
 mod common;
 mod folders;
 mod hostile;
 mod judging;
+mod pages;
 mod recipes;
 mod served;
 mod servers;
+#[path = "../support/skipped.rs"]
+mod skipped;
 mod sources;
 mod tagged;
 mod trees;
