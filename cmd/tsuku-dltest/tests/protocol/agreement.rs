@@ -10,6 +10,9 @@ use libtest_mimic::{Completion, Trial};
 use super::ignored;
 use super::world::{Built, World, compile, named};
 
+/// Which libraries load, and why the others do not.
+type Answers = Vec<(String, Option<String>)>;
+
 const COUNT: usize = 200;
 const NAME: &str = "all-platforms::the_same_libraries_have_the_same_verdicts";
 
@@ -146,7 +149,7 @@ pub(crate) fn trial(worlds: &[Built]) -> Trial {
     let missing = worlds.len() - here.len();
     Trial::ignorable_test(NAME, move || {
         let kinds = kinds();
-        let mut first: Option<(&str, Vec<(String, Option<String>)>)> = None;
+        let mut first: Option<(&str, Answers)> = None;
         for world in &here {
             let mut arguments = ["--timeout-ms", world.timeout()].map(PathBuf::from).to_vec();
             arguments.extend(make(world, &kinds));

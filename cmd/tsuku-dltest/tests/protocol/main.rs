@@ -5,6 +5,7 @@
 mod agreement;
 mod answers;
 mod arguments;
+mod campaign;
 mod client;
 mod documents;
 #[cfg(not(target_env = "musl"))]
@@ -41,6 +42,7 @@ fn main() {
     let tests: Vec<Test> = [
         answers::TESTS,
         arguments::TESTS,
+        campaign::TESTS,
         client::TESTS,
         documents::TESTS,
         isolation::TESTS,
