@@ -36,6 +36,7 @@ let
       // {
         CARGO_PROFILE = "dev";
         doCheck = true;
+        cargoCheckExtraArgs = ""; # "--all-targets" would ask for the program's tests
         cargoTestExtraArgs = "--lib --bins --no-run";
       }
     );

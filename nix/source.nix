@@ -10,6 +10,8 @@ let
       fileset = lib.fileset.unions files;
     };
 
+  inherit ((lib.importTOML (program + "/Cargo.toml")).package) version;
+
   # What the helper carries of its own (src/build/expressions.rs).
   expressions = lib.fileset.unions [
     (root + "/flake.lock")
@@ -31,7 +33,7 @@ let
     );
 in
 {
-  inherit ((lib.importTOML (program + "/Cargo.toml")).package) version;
+  inherit version;
   inherit ((lib.importTOML (root + "/rust-toolchain.toml")).toolchain) channel;
 
   # As release-helper's `source::stage` has it.
@@ -46,7 +48,8 @@ in
       ]
     ))
   ];
-  dltestLock = lock (name: name == binary);
+  # From the manifest, as `source::stage` has it: a tree in which only that was stamped builds too.
+  dltestLock = lock (_: false) + "\n[[package]]\nname = \"${binary}\"\nversion = \"${version}\"\n";
 
   helper = tree [
     (root + "/Cargo.toml")
@@ -57,7 +60,7 @@ in
   # The packages for tests beside it are no part of either.
   helperLock = lock (
     name:
-    !lib.elem name [
+    !builtins.elem name [
       binary
       "darwin-stand-in"
       "dltest-protocol"

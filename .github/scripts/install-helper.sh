@@ -1,14 +1,21 @@
 #!/usr/bin/env bash
-# Compiles release-helper from the checkout and puts it on the PATH of the job's next steps.
+# Puts helper/release-helper, which another job has compiled, on the PATH of the job's next steps, if its SHA-256 is the
+# one that that job told in its outputs: whoever can replace an artifact of the run can't change those.
 #
-# Every job compiles its own, with the toolchain of rust-toolchain.toml (rustup is on every runner) and the crates of
-# Cargo.lock: about a minute, and no binary has to be handed from job to job and trusted.
-# It runs before any step that is given a token.
+# Usage: install-helper.sh DIGESTS, the outputs of that job as JSON: {"Linux-X64": "…"}
 set -euo pipefail
-: "${RUNNER_TEMP:?not set: this script is for a job, type cargo release-helper on your own machine}"
-: "${GITHUB_PATH:?not set}"
-
-cd "$(dirname "$0")/../.."
-export CARGO_NET_RETRY=10
-cargo install --locked --debug --path cmd/release-helper --root "$RUNNER_TEMP/helper"
-echo "$RUNNER_TEMP/helper/bin" >>"$GITHUB_PATH"
+digests=${1:?usage: install-helper.sh DIGESTS}
+kind=${RUNNER_OS:?not set}-${RUNNER_ARCH:?not set}
+sha256=$(sed -n "s/.*\"$kind\": *\"\([0-9a-f]\{64\}\)\".*/\1/p" <<<"$digests")
+[[ -n $sha256 ]] || { echo "error: no digest of a helper for $kind in $digests" >&2; exit 1; }
+place=${RUNNER_TEMP:?not set: this is for a job, type cargo release-helper on your own machine}/helper
+mkdir -p "$place"
+mv helper/release-helper "$place/"
+rmdir helper
+if ! echo "$sha256  $place/release-helper" | shasum -a 256 --check --status; then
+  echo "error: the release-helper that was handed on is not the one that was compiled ($sha256)" >&2
+  echo "hint: find out who replaced the artifact before anything else" >&2
+  exit 1
+fi
+chmod +x "$place/release-helper"
+echo "$place" >>"${GITHUB_PATH:?not set}"

@@ -1,12 +1,18 @@
 #!/usr/bin/env bash
 # Checks a published release the way a stranger would: public URLs, no account, none of our programs.
-# Needs curl, sha256sum and gh (for the attestations; it asks for no login when it is given the bundle).
+# Needs curl, shasum and gh (for the attestations).
 #
-# Usage: GITHUB_REPOSITORY=owner/name verify-published.sh TAG
+# Usage: GITHUB_REPOSITORY=owner/name verify-published.sh TAG COMMIT
 set -euo pipefail
-tag=${1:?usage: verify-published.sh TAG}
+tag=${1:?usage: verify-published.sh TAG COMMIT}
+commit=${2:?usage: verify-published.sh TAG COMMIT}
 repository=${GITHUB_REPOSITORY:?not set, such as owner/name}
 server=${GITHUB_SERVER_URL:-https://github.com}
+here=$(cd "$(dirname "$0")" && pwd)
+# The six names, from the contract: what the release itself lists may be too little.
+artifacts=()
+while read -r platform; do artifacts+=("tsuku-dltest-$platform"); done < \
+  <(sed -n 's/^\[platform\.\(.*\)\]$/\1/p' "$here/../../release.toml")
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
 cd "$place"
@@ -18,16 +24,14 @@ get() {
 }
 
 get SHA256SUMS
-mapfile -t assets < <(cut -c 67- SHA256SUMS)
-get "${assets[@]}"
-sha256sum --strict --check SHA256SUMS
-
-# An attestation says which workflow of which repository made these bytes, and from which tag.
-for asset in "${assets[@]}"; do
-  [[ $asset == *.json ]] && continue
-  gh attestation verify "$asset" --bundle "$asset.sigstore.json" --repo "$repository" \
-    --signer-workflow "$repository/.github/workflows/release.yml" --source-ref "refs/tags/$tag"
+for artifact in "${artifacts[@]}"; do
+  for asset in "$artifact" "$artifact.build.json" "$artifact.sigstore.json"; do
+    grep -q "^[0-9a-f]\{64\}  $asset\$" SHA256SUMS || { echo "error: SHA256SUMS does not list $asset" >&2; exit 1; }
+    get "$asset"
+  done
 done
+shasum -a 256 --check SHA256SUMS
+"$here/verify-attestation.sh" "$tag" "$commit" "${artifacts[@]}"
 
 program=./tsuku-dltest-linux-amd64
 chmod +x "$program"

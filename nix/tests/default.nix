@@ -147,6 +147,7 @@ let
     "every system has the same apps, checks, shell and formatter" = onEachSystem (
       system:
       attrNames outputs.apps.${system} == [
+        "build"
         "default"
         "rehearse"
         "release-helper"
@@ -279,6 +280,7 @@ let
         name:
         !elem name [
           "darwin-stand-in"
+          "dltest-protocol"
           "tsuku-dltest"
         ]
       ) (packagesIn workspaceLock);

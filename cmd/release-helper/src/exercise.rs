@@ -1,5 +1,6 @@
 //! Runs a finished artifact: its version, libraries that must load, and one that must not.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,8 +13,9 @@ use crate::process::{Call, Outcome};
 
 mod container;
 mod quarantine;
+mod stand_in;
 
-pub use container::in_container;
+pub use container::{image_name, in_container};
 pub use quarantine::quarantined;
 
 /// Sonames that are on nearly every machine. Those that are found must load.
@@ -47,6 +49,8 @@ pub enum Trial {
         /// How many libraries it loaded.
         libraries: usize,
     },
+    /// The same in a stand-in for macOS, with the one library that it has.
+    StandIn,
     /// It told its version; there is nothing here to load libraries with.
     VersionOnly {
         /// What is missing.
@@ -64,6 +68,7 @@ impl fmt::Display for Trial {
         match self {
             Self::Ran { under: None, libraries } => write!(f, "ran, loaded {libraries}"),
             Self::Ran { under: Some(emulator), libraries } => write!(f, "{emulator}, loaded {libraries}"),
+            Self::StandIn => f.write_str("ran in a stand-in for macOS"),
             Self::VersionOnly { missing } => write!(f, "version only: no {missing}"),
             Self::NotRunHere { missing } => write!(f, "not run here: no {missing}"),
         }
@@ -93,6 +98,9 @@ pub fn exercise(platform: &Platform, version: &str, path: &Path, tree: Option<&P
         Err(missing) => return Ok(Trial::VersionOnly { missing }),
     };
     loads(path, &libraries, run)?;
+    if !start.stand_in.is_empty() {
+        return Ok(Trial::StandIn);
+    }
     Ok(Trial::Ran { under: start.emulator, libraries: libraries.len() })
 }
 
@@ -138,11 +146,16 @@ struct Start {
     emulator: Option<String>,
     /// The root folder that holds the platform's loader, if there is one.
     root: Option<PathBuf>,
+    /// What comes before a program that runs in the stand-in for macOS.
+    stand_in: Vec<OsString>,
 }
 
 impl Start {
     fn find(platform: &Platform, tree: Option<&Path>) -> Result<Self, String> {
         let machine = platform.machine();
+        if platform.is_darwin() && cfg!(target_os = "linux") {
+            return Ok(Self { emulator: None, root: None, stand_in: stand_in::runner(platform, tree)? });
+        }
         if platform.os() != std::env::consts::OS {
             return Err(format!("{} machine", platform.os().replace("macos", "darwin")));
         }
@@ -152,17 +165,20 @@ impl Start {
         // The tests' own have more libraries than a cross libc.
         let root = test_roots.chain(roots).find(|root| root.join(loader.trim_start_matches('/')).exists());
         let emulator = (machine != std::env::consts::ARCH).then(|| format!("qemu-{machine}"));
-        if let Some(emulator) = emulator.as_deref().filter(|emulator| !on_path(emulator)) {
+        if let Some(emulator) = emulator.as_deref().filter(|emulator| stand_in::find(emulator).is_none()) {
             return Err(format!("{emulator} (install qemu-user)"));
         }
         if root.is_none() && platform.interpreter.is_some() {
             return Err(no_loader(platform, loader));
         }
-        Ok(Self { emulator, root })
+        Ok(Self { emulator, root, stand_in: Vec::new() })
     }
 
     /// Real libraries of the platform, or what is missing to load any.
     fn libraries(&self, platform: &Platform) -> Result<Vec<String>, String> {
+        if !self.stand_in.is_empty() {
+            return Ok(vec![stand_in::LIBRARY.to_owned()]);
+        }
         if platform.is_darwin() {
             // They live in dyld's shared cache; there are no files to look for.
             return Ok(vec!["/usr/lib/libz.1.dylib".to_owned(), "/usr/lib/libc++.1.dylib".to_owned()]);
@@ -194,8 +210,13 @@ impl Start {
 
     /// Runs `program`, foreign code just downloaded, without anything of our environment: no token reaches it.
     fn run(&self, program: &Path, arguments: &[&str]) -> Result<Outcome> {
-        let mut command = match &self.emulator {
-            Some(emulator) => {
+        let mut command = match (&self.emulator, self.stand_in.split_first()) {
+            (_, Some((first, rest))) => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(program);
+                command
+            }
+            (Some(emulator), None) => {
                 let mut command = Command::new(emulator);
                 if let Some(root) = &self.root {
                     command.arg("-L").arg(root);
@@ -203,7 +224,7 @@ impl Start {
                 command.arg(program);
                 command
             }
-            None => Command::new(program),
+            (None, None) => Command::new(program),
         };
         command.args(arguments);
         Call::alone(command).outcome()
@@ -219,11 +240,6 @@ fn no_loader(platform: &Platform, loader: &str) -> String {
         ("x86_64", Libc::Glibc) if machine != here => format!("{loader} (install libc6-amd64-cross)"),
         _ => loader.to_owned(),
     }
-}
-
-fn on_path(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
 }
 
 #[cfg(test)]
@@ -248,5 +264,23 @@ mod tests {
                 assert_eq!(says("linux-amd64"), "LOADER (install libc6-amd64-cross)");
             }
         }
+    }
+
+    #[test]
+    fn a_downloaded_program_gets_nothing_of_our_environment() {
+        let contract = Contract::embedded().unwrap();
+        let platform = contract.host().unwrap();
+        let start = Start::find(platform, None).unwrap_or_else(|missing| panic!("no {missing}"));
+        let directory = tempfile::tempdir().unwrap();
+        let program = directory.path().join("program");
+        // Not written by this process: a file that some child still holds open for writing cannot be run (ETXTBSY).
+        let write = "printf '#!/bin/sh\\nenv\\n' > \"$0\" && chmod +x \"$0\"";
+        assert!(Command::new("sh").args(["-c", write]).arg(&program).status().unwrap().success());
+        // Cargo has set some for this very test.
+        assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some());
+        let told = String::from_utf8(start.run(&program, &[]).unwrap().stdout).unwrap();
+        let names: Vec<&str> = told.lines().filter_map(|line| Some(line.split_once('=')?.0)).collect();
+        // Where programs are, and what the shell adds.
+        assert!(names.iter().all(|name| ["PATH", "PWD", "OLDPWD", "SHLVL", "_"].contains(name)), "{told}");
     }
 }

@@ -8,9 +8,11 @@ use crate::contract::{self, Contract};
 use crate::error::Hint;
 use crate::files;
 use crate::interrupt::Scratch;
+use crate::releases::Client;
+use crate::source;
 use crate::version::{self, Tag};
 
-/// Checks that the tree at `root` can be released as `tag`; returns what is worth a warning.
+/// Checks that the tree at `root` can be released as `tag`; says in which files it states another version.
 pub fn preflight(root: &Path, tag: &Tag) -> Result<Vec<String>> {
     let contract = Contract::of_tree(root)?;
     let embedded = Contract::embedded()?;
@@ -25,12 +27,39 @@ pub fn preflight(root: &Path, tag: &Tag) -> Result<Vec<String>> {
     Ok(differing
         .map(|statement| {
             let file = statement.path.strip_prefix(root).unwrap_or(&statement.path).display().to_string();
-            format!(
-                "the tagged tree's {file} says version {}: whoever rebuilds {tag} must inject the version as well",
-                statement.version
-            )
+            format!("the tagged tree's {file} says version {}", statement.version)
         })
         .collect())
+}
+
+/// Demands that `branch` has the checkout's commit: a tag can be pushed while the branch is refused.
+pub fn ensure_on_branch(root: &Path, branch: &str) -> Result<()> {
+    let commit = source::commit(root, "HEAD")?;
+    let tip = source::commit(root, branch)
+        .with_context(|| format!("the checkout has no branch {branch}"))
+        .hint("fetch it; in a workflow, actions/checkout does with fetch-depth: 0")?;
+    if source::has_ancestor(root, &tip, &commit)? {
+        return Ok(());
+    }
+    Err(anyhow::anyhow!(
+        "the commit {commit} is not on {branch}: nobody has reviewed it there, and no ci has run on it"
+    ))
+    .hint("delete the tag, merge the commit, and push branch and tag with `git push --atomic`")
+}
+
+/// Demands that a workflow's check called `name` has succeeded on the checkout's commit.
+pub fn ensure_checked(client: &Client, root: &Path, name: &str) -> Result<()> {
+    let commit = source::commit(root, "HEAD")?;
+    let runs = client.check_runs(&commit, name).with_context(|| format!("cannot ask for the check {name}"))?;
+    let conclusions: Vec<&str> = runs.iter().map(|run| run.conclusion.as_deref().unwrap_or("still running")).collect();
+    let told = match conclusions[..] {
+        [] => "has not run".to_owned(),
+        _ if conclusions.iter().all(|conclusion| *conclusion == "success") => return Ok(()),
+        _ => format!("is {}", conclusions.join(", ")),
+    };
+    Err(anyhow::anyhow!("the check {name} of the commit {commit} {told}")).hint(
+        "wait until it has succeeded, then choose \"Re-run failed jobs\"; if it failed, fix the tree and tag anew",
+    )
 }
 
 /// Injects the version into copies of the files that state it.
@@ -59,14 +88,14 @@ mod tests {
     }
 
     #[test]
-    fn a_tree_of_another_version_is_worth_a_warning_for_each_file() {
+    fn a_tree_of_another_version_is_told_for_each_file() {
         let warnings = preflight(&tree(), &"v98.76.54".parse().unwrap()).unwrap();
         assert_eq!(warnings.len(), 2);
         assert!(warnings[0].starts_with("the tagged tree's cmd/tsuku-dltest/Cargo.toml says version "), "{warnings:?}");
     }
 
     #[test]
-    fn a_tree_of_the_same_version_is_worth_none() {
+    fn a_tree_of_the_same_version_has_nothing_to_tell() {
         let [manifest, _] = version::statements(&tree()).unwrap();
         let tag = format!("v{}", manifest.version).parse().unwrap();
         assert_eq!(preflight(&tree(), &tag).unwrap(), Vec::<String>::new());

@@ -20,7 +20,7 @@ const LOCK: &str = "Cargo.lock";
 const MAX_TAG_LENGTH: usize = 100;
 
 /// A release's tag: `v` and a semantic version (<https://semver.org>), nothing else.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Tag {
     version: semver::Version,
 }

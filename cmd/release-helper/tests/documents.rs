@@ -117,3 +117,22 @@ fn the_documents_name_no_platform_that_the_contract_lacks() {
         }
     }
 }
+
+#[test]
+fn every_mutant_that_may_live_is_explained_and_every_file_that_is_mutated_is_there() {
+    let root = source::root(None).unwrap();
+    let text = std::fs::read_to_string(root.join(".cargo/mutants.toml")).unwrap();
+    let config: toml_edit::DocumentMut = text.parse().unwrap();
+    let strings = |key: &str| -> Vec<String> {
+        config[key].as_array().unwrap().iter().map(|value| value.as_str().unwrap().to_owned()).collect()
+    };
+    for glob in strings("examine_globs") {
+        let path = root.join(glob.trim_end_matches("/*.rs"));
+        assert!(path.exists(), "{glob}");
+    }
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    for regex in strings("exclude_re") {
+        let at = lines.iter().position(|line| line.trim_end_matches(',') == format!("{regex:?}")).unwrap();
+        assert!(lines[at - 1].starts_with("# "), "{regex} is not explained");
+    }
+}

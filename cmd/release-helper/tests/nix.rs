@@ -20,25 +20,25 @@ fn tree(flake: &str) -> TempDir {
 }
 
 /// Runs the backend on `tree`, with a Nix store of its own. `None`, said on stderr, where there is no Nix.
-fn build(tree: &Path, settings: &str, environment: &[(&str, &str)]) -> Option<Output> {
+fn build(tree: &Path, settings: &str) -> Option<Output> {
     if Command::new("nix").arg("--version").output().is_err() {
         skipped("nix is not installed (apt-get install nix-bin)");
         return None;
     }
     let place = tempfile::tempdir().unwrap();
-    let configuration = format!(
-        // As root, Nix would build as a user of a group that Debian's package does not make.
-        "store = {}\nsubstitute = false\nbuild-users-group =\n{settings}",
-        place.path().join("store").display()
-    );
+    // The user's own configuration: the helper passes no variable of Nix on. As root, Nix would build as a user of a
+    // group that Debian's package does not make.
+    let store = place.path().join("store");
+    let configuration = format!("store = {}\nsubstitute = false\nbuild-users-group =\n{settings}", store.display());
+    fs::create_dir_all(place.path().join(".config/nix")).unwrap();
+    fs::write(place.path().join(".config/nix/nix.conf"), configuration).unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_release-helper"))
         .args(["build", "--backend", "nix", "linux-amd64", "--root"])
         .arg(tree)
         .arg("--out")
         .arg(place.path().join("dist"))
-        .env("NIX_CONFIG", configuration)
         .env("HOME", place.path())
-        .envs(environment.iter().copied())
+        .env_remove("XDG_CONFIG_HOME")
         .output()
         .unwrap();
     // Nix makes its store read-only; without its help nothing of it could be removed.
@@ -72,14 +72,13 @@ fn a_missing_nix_is_reported_with_the_way_around_it() {
 
 #[test]
 fn a_missing_daemon_is_reported_with_how_to_start_it() {
-    let environment = [("NIX_REMOTE", "daemon"), ("NIX_DAEMON_SOCKET_PATH", "/nonexistent/socket")];
-    let output = build(tree("{ outputs = _: { }; }").path(), "store = daemon", &environment);
+    let output = build(tree("{ outputs = _: { }; }").path(), "store = unix:///nonexistent/socket");
     must_say(output, "Nix's daemon cannot be reached: cannot connect to socket", "start it");
 }
 
 #[test]
 fn flakes_that_are_switched_off_do_not_matter() {
-    let output = build(tree("{ outputs = _: { }; }").path(), "experimental-features =", &[]);
+    let output = build(tree("{ outputs = _: { }; }").path(), "experimental-features =");
     must_say(output, "nix build failed: flake", "--show-trace");
 }
 
@@ -101,14 +100,14 @@ fn tree_with_input(lock: impl Fn(&str) -> String) -> TempDir {
 fn a_lock_that_does_not_fit_is_refused_and_left_alone() {
     const EMPTY: &str = r#"{ "nodes": { "root": { } }, "root": "root", "version": 7 }"#;
     let tree = tree_with_input(|_| EMPTY.to_owned());
-    must_say(build(tree.path(), "", &[]), "flake.lock does not fit flake.nix", "restore both with git");
+    must_say(build(tree.path(), ""), "flake.lock does not fit flake.nix", "restore both with git");
     assert_eq!(fs::read_to_string(tree.path().join("flake.lock")).unwrap(), EMPTY);
 }
 
 #[test]
 fn an_input_that_is_not_what_the_lock_says_is_refused() {
     let tree = tree_with_wrong_input();
-    must_say(build(tree.path(), "", &[]), "a download is not what its pinned digest says", "do not build from it");
+    must_say(build(tree.path(), ""), "a download is not what its pinned digest says", "do not build from it");
 }
 
 fn tree_with_wrong_input() -> TempDir {
@@ -127,7 +126,7 @@ fn a_package_for_another_machine_is_reported_with_the_way_to_build_it() {
     let derivation = format!("derivation {{ name = \"x\"; system = \"{system}\"; builder = \"/bin/sh\"; }}");
     let systems = ["x86_64-linux", "aarch64-linux", "x86_64-darwin", "aarch64-darwin"];
     let packages: String = systems.iter().map(|host| format!("packages.{host}.linux-amd64 = {derivation}; ")).collect();
-    let output = build(tree(&format!("{{ outputs = _: {{ {packages}}}; }}")).path(), "builders =", &[]);
+    let output = build(tree(&format!("{{ outputs = _: {{ {packages}}}; }}")).path(), "builders =");
     must_say(output, "a package asks for another kind of machine", "remote builder");
 }
 

@@ -78,7 +78,7 @@ pub(crate) fn start(path: &CStr) -> Result<c_int, String> {
     let program = search::program(path)?;
     program.file.check_program(program.file.flags())?;
     if program.file.signature.is_none() {
-        return Err("not signed".to_owned());
+        return Err("code signature absent".to_owned());
     }
     let entry = program.file.entry.unwrap_or(0);
     program.bind()?;

@@ -2,15 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::Verdict;
 use crate::build::{Artifact, Backend, cargo, nix};
 use crate::contract::Contract;
-use crate::error::hinted;
+use crate::error::{Hint, hinted};
 use crate::interrupt::Scratch;
 use crate::output::{self, Table};
 use crate::toolchain::Toolchain;
+use crate::version::Tag;
 use crate::{files, record, source, version};
 
 #[derive(clap::Args)]
@@ -33,6 +34,9 @@ pub struct Build {
     /// Write what is particular to this machine, which is no part of a release
     #[arg(long, value_name = "FILE", requires = "record")]
     host_record: Option<PathBuf>,
+    /// Build the tree of this tag, with its version injected, instead of the files as they are
+    #[arg(long, value_name = "TAG")]
+    tag: Option<String>,
     /// The source tree [default: the one around the current directory]
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
@@ -40,11 +44,14 @@ pub struct Build {
 
 impl Build {
     pub fn run(&self) -> Result<Verdict> {
-        let root = source::root(self.root.as_deref())?;
+        let mut root = source::root(self.root.as_deref())?;
+        let scratch = Scratch::new()?;
+        if let Some(tag) = &self.tag {
+            root = tagged(&root, &tag.parse()?, scratch.path())?;
+        }
         let contract = Contract::of_tree(&root)?;
         let platforms = contract.select(&self.platforms)?;
         files::create_dir(&self.out)?;
-        let scratch = Scratch::new()?;
         if self.rebuild && self.backend != Some(Backend::Nix) {
             return Err(hinted("only Nix can rebuild and compare", "add --backend nix"));
         }
@@ -89,4 +96,21 @@ impl Build {
         }
         Ok(())
     }
+}
+
+/// The tree of `tag`, with its version injected, below `scratch`. Where `root` is a git checkout it has the tag; a tree
+/// without git, such as Nix makes of a flake's reference, is taken for the tag's.
+fn tagged(root: &Path, tag: &Tag, scratch: &Path) -> Result<PathBuf> {
+    let tree = scratch.join("tree");
+    if root.join(".git").exists() {
+        let commit = source::commit(root, &format!("refs/tags/{tag}"))
+            .with_context(|| format!("{} has no tag {tag}", root.display()))
+            .hint("fetch it with `git fetch --tags`")?;
+        source::export(root, &commit, source::Part::All, &tree)?;
+    } else {
+        output::step(format_args!("{} is no git checkout: it must be the tree of {tag}", root.display()));
+        source::copy(root, &tree)?;
+    }
+    version::inject(&tree, tag)?;
+    Ok(tree)
 }

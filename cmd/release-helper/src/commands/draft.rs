@@ -17,6 +17,12 @@ pub struct Draft {
     /// Notes for the release [default: the message of the annotated tag, else made from the history]
     #[arg(long, value_name = "FILE")]
     notes: Option<PathBuf>,
+    /// The commit that the tag must mean on the server
+    #[arg(long, value_name = "SHA")]
+    commit: Option<String>,
+    /// Whether the tagged tree states the tag's version: if not, the notes say how to rebuild it
+    #[arg(long, value_name = "BOOL", action = clap::ArgAction::Set, default_value_t = true)]
+    stamped: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -34,7 +40,12 @@ impl Draft {
                 Some(String::from_utf8(files::read(path)?).with_context(|| format!("{} is not text", path.display()))?)
             }
         };
-        let draft = releases::draft(&client, &tag.to_string(), notes.as_deref())?;
+        if let Some(commit) = self.commit.as_deref().filter(|_| !tag.is_dry_run()) {
+            releases::ensure_tag(&client, &tag.to_string(), commit)?;
+        }
+        let addition = if self.stamped { String::new() } else { how_to_rebuild(client.repository(), &tag) };
+        let notes = releases::Notes { given: notes.as_deref(), addition: &addition };
+        let draft = releases::draft(&client, &tag.to_string(), &notes)?;
         let what = match draft.state {
             State::Created => "made a draft",
             State::Found => "found the draft",
@@ -54,4 +65,12 @@ impl Draft {
         }
         Ok(Verdict::Yes)
     }
+}
+
+/// What the notes of a release say whose tree states another version than its tag.
+fn how_to_rebuild(repository: &str, tag: &Tag) -> String {
+    format!(
+        "\n\nThe tagged tree does not state this version: `nix build` of the tag gives other bytes. To rebuild these, have \
+         the version injected: `nix run github:{repository}/{tag}#build -- {tag}`, or `cargo release-helper verify {tag}`."
+    )
 }

@@ -21,9 +21,18 @@ pub struct Finalize {
     /// Demand a build record and an attestation beside every artifact
     #[arg(long)]
     with_companions: bool,
-    /// Do not mark it as the latest release
+    /// Do not mark it as the latest release, even if no newer version is out
     #[arg(long)]
     not_latest: bool,
+    /// The commit that the tag must mean on the server
+    #[arg(long, value_name = "SHA")]
+    commit: Option<String>,
+    /// Leave assets of other names alone: for a release that holds more than this program
+    #[arg(long)]
+    among_others: bool,
+    /// Leave the complete draft a draft: somebody else publishes it
+    #[arg(long)]
+    keep_draft: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -39,12 +48,19 @@ impl Finalize {
         for path in &self.records {
             records.merge(&Sums::read(path)?)?;
         }
-        let mut expected = Expectation { latest: !self.not_latest, ..Expectation::of(&contract, records) };
+        let mut expected = Expectation {
+            latest: !self.not_latest,
+            commit: self.commit.clone(),
+            among_others: self.among_others,
+            publish: !self.keep_draft,
+            ..Expectation::of(&contract, records)
+        };
         if self.with_companions {
             expected.names.extend(contract.companions());
         }
         let finalized = releases::finalize(&client, self.release_id, &expected)?;
         let how = match (finalized.published_now, finalized.sums_restored) {
+            _ if finalized.draft => "is complete, and stays a draft",
             (true, _) => "published",
             (false, false) => "was published already, and is as it must be",
             (false, true) => "was published already, but without its sums: they were put back, and it is as it must be",
@@ -55,7 +71,7 @@ impl Finalize {
         if self.json {
             let sums: std::collections::BTreeMap<_, _> = finalized.sums.iter().collect();
             print_json(&serde_json::json!({
-                "tag": finalized.tag, "url": finalized.url, "published_now": finalized.published_now,
+                "tag": finalized.tag, "url": finalized.url, "draft": finalized.draft, "published_now": finalized.published_now,
                 "sums_restored": finalized.sums_restored, "sha256": sums,
             }))?;
         } else {

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use crate::Verdict;
 use crate::contract::Contract;
 use crate::error::Hint;
-use crate::releases::runner;
+use crate::releases::{Sums, runner};
 use crate::summary::{self, Leg};
 use crate::{digest, files, output};
 
@@ -16,7 +16,7 @@ use crate::{digest, files, output};
 pub enum Summary {
     /// Report one leg of a matrix as an output named after its platform
     Leg(LegArguments),
-    /// Write down what the legs of build-rust recorded of their uploads, for `finalize --records`
+    /// Tell what earlier jobs recorded of the files they handed on, and demand that a directory holds those
     Records(RecordsArguments),
     /// Sum up the whole run in Markdown
     Release(ReleaseArguments),
@@ -29,6 +29,9 @@ pub struct LegArguments {
     /// The leg's artifact, if it got that far
     #[arg(long, value_name = "FILE")]
     artifact: PathBuf,
+    /// The directory with the files that are handed on to other jobs, to have their digests in the report
+    #[arg(long, value_name = "DIR")]
+    files: Option<PathBuf>,
     /// The workflow's `steps` context
     #[arg(long, value_name = "JSON")]
     steps: String,
@@ -36,9 +39,15 @@ pub struct LegArguments {
 
 #[derive(clap::Args)]
 pub struct RecordsArguments {
-    /// The file to write
+    /// A file to write them to, for `finalize --records`
     #[arg(long, value_name = "FILE")]
-    out: PathBuf,
+    out: Option<PathBuf>,
+    /// The directory that must hold these files and no others
+    #[arg(long, value_name = "DIR")]
+    files: Option<PathBuf>,
+    /// The platform whose files are meant [default: all]
+    #[arg(long)]
+    platform: Option<String>,
     /// The workflow's `needs` context
     #[arg(long, value_name = "JSON")]
     needs: String,
@@ -68,7 +77,11 @@ impl LegArguments {
         let platform = contract.platform(&self.platform)?;
         let bytes = if self.artifact.exists() { Some(files::read(&self.artifact)?) } else { None };
         let artifact = bytes.map(|bytes| (bytes.len() as u64, digest::sha256(&bytes)));
-        let leg = Leg::new(&context("steps", &self.steps)?, artifact);
+        let files = match &self.files {
+            Some(directory) if directory.is_dir() => Sums::of_directory(directory)?,
+            _ => Sums::default(),
+        };
+        let leg = Leg::new(&context("steps", &self.steps)?, artifact, &files);
         runner::output(&platform.name, &serde_json::to_string(&leg).context("cannot encode JSON")?)?;
         tell(&leg.line(&platform.name))
     }
@@ -76,8 +89,14 @@ impl LegArguments {
 
 impl RecordsArguments {
     fn run(&self, contract: &Contract) -> Result<()> {
-        let records = summary::records(contract, &context("needs", &self.needs)?)?;
-        files::write(&self.out, records.to_string().as_bytes())?;
+        let platform = self.platform.as_deref().map(|name| contract.platform(name)).transpose()?;
+        let records = summary::records(contract, &context("needs", &self.needs)?, platform)?;
+        if let Some(directory) = &self.files {
+            records.ensure_directory(directory)?;
+        }
+        if let Some(out) = &self.out {
+            files::write(out, records.to_string().as_bytes())?;
+        }
         output::print(&records)
     }
 }

@@ -127,7 +127,7 @@ pub fn rehearse(options: &Options) -> Result<(Report, Kept)> {
     let token = server::secret()?;
     let server = serve(options, directory, &commit, &token)?;
     let client = Client::new(server.url(), server.repository(), Some(&token))?;
-    let draft = releases::draft(&client, &tag.to_string(), None)?;
+    let draft = releases::draft(&client, &tag.to_string(), &releases::Notes::default())?;
     step("draft", format_args!("release {} on {}", draft.id, server.url()));
 
     let build = |tree: &Path, place: &str, surroundings: &cargo::Surroundings| {
@@ -300,4 +300,28 @@ fn count(all: &[bool]) -> usize {
 
 fn step(name: &str, text: std::fmt::Arguments<'_>) {
     output::step(format_args!("{name:>9}  {text}"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rehearsal_holds_only_if_every_platform_keeps_the_contract_and_is_reproduced() {
+        let report = |contract, reproduced| {
+            let row = |contract, reproduced| Row {
+                platform: "linux-amd64".to_owned(),
+                size: 1,
+                sha256: String::new(),
+                contract,
+                tested: Trial::NotRunHere { missing: String::new() },
+                reproduced,
+            };
+            let platforms = vec![row(true, true), row(contract, reproduced)];
+            Report { tag: "v1.2.3".to_owned(), commit: String::new(), platforms }
+        };
+        assert!(report(true, true).holds());
+        assert!(!report(false, true).holds() && !report(true, false).holds());
+        assert!(report(false, false).to_string().contains("NO"));
+    }
 }

@@ -106,6 +106,24 @@ struct TagObject {
 }
 
 #[derive(Deserialize)]
+struct CheckRuns {
+    check_runs: Vec<CheckRun>,
+}
+
+/// A check of a commit.
+#[derive(Deserialize)]
+pub struct CheckRun {
+    /// Its conclusion; none while it runs.
+    pub conclusion: Option<String>,
+    app: Option<App>,
+}
+
+#[derive(Deserialize)]
+struct App {
+    slug: Option<String>,
+}
+
+#[derive(Deserialize)]
 struct Notes {
     body: String,
 }
@@ -202,6 +220,17 @@ impl Client {
         let url = self.url(&format!("/git/tags/{}", encode(&reference.object.sha)));
         let tag: Reference = self.retry(|| self.json("GET", &url, Payload::None))?;
         Ok(Some(tag.object.sha))
+    }
+
+    /// The newest run of each check called `name` that a workflow has made of `commit`.
+    pub fn check_runs(&self, commit: &str, name: &str) -> Result<Vec<CheckRun>, Failure> {
+        let path =
+            format!("/commits/{}/check-runs?filter=latest&per_page=100&check_name={}", encode(commit), encode(name));
+        let mut runs: CheckRuns = self.retry(|| self.json("GET", &self.url(&path), Payload::None))?;
+        // Any app can make a check of any name.
+        let is_ours = |run: &CheckRun| run.app.as_ref().and_then(|app| app.slug.as_deref()) == Some("github-actions");
+        runs.check_runs.retain(is_ours);
+        Ok(runs.check_runs)
     }
 
     /// Notes made from the history; they are not stored.
@@ -342,5 +371,19 @@ mod tests {
         assert!(!asset.is(3, "ac"));
         assert!(!Asset { state: "starter".into(), ..asset.clone() }.is(3, "ab"));
         assert!(!Asset { digest: None, ..asset }.is(3, "ab"));
+    }
+
+    #[test]
+    fn an_upload_to_another_host_is_refused_before_a_byte_is_sent() {
+        let client = Client::new("https://api.github.com", "o/r", Some("ghs_secret")).unwrap();
+        for upload_url in ["https://uploads.evil.example/x{?name,label}", "http://uploads.github.com/x", ""] {
+            let release: Release = serde_json::from_value(json!({
+                "id": 1, "tag_name": "v1.2.3", "draft": true, "upload_url": upload_url, "html_url": "",
+            }))
+            .unwrap();
+            let failure = client.send_asset(&release, "name", &mut &b"bytes"[..], 5).unwrap_err();
+            assert!(failure.to_string().contains("uploads sent to another host"), "{failure}");
+        }
+        assert_eq!(client.requests(), 0);
     }
 }

@@ -43,9 +43,17 @@ pub struct Draft {
     pub url: String,
 }
 
-/// Makes the draft for `tag`, or finds it. The notes are those given, else the annotated tag's message, else made
-/// from the history by the server.
-pub fn draft(client: &Client, tag: &str, notes: Option<&str>) -> Result<Draft> {
+/// The notes of a new draft.
+#[derive(Clone, Copy, Default)]
+pub struct Notes<'a> {
+    /// Those to use; without them the annotated tag's message, else what the server makes from the history.
+    pub given: Option<&'a str>,
+    /// What to add at the end.
+    pub addition: &'a str,
+}
+
+/// Makes the draft for `tag`, or finds it.
+pub fn draft(client: &Client, tag: &str, notes: &Notes<'_>) -> Result<Draft> {
     let next = format!("`release-helper draft {tag}`");
     let known =
         listed(client, tag).explain(format!("nothing was changed: cannot list the releases for {tag}"), &next)?;
@@ -72,7 +80,8 @@ pub(super) fn ensure_only(client: &Client, release: &Release, state: &str, next:
         known.push(release.clone());
     }
     let ids: Vec<u64> = known.iter().map(|release| release.id).collect();
-    let only = settle(client, tag, release.body.as_deref(), known)?;
+    let notes = Notes { given: release.body.as_deref(), addition: "" };
+    let only = settle(client, tag, &notes, known)?;
     if only.id == release.id { Ok(()) } else { refuse_ambiguous(tag, &ids) }
 }
 
@@ -85,9 +94,9 @@ struct Contents<'a> {
 
 impl<'a> Contents<'a> {
     /// Looks the tag up: a release without an existing tag would make one at whatever commit is newest by then.
-    fn new(client: &Client, tag: &'a str, notes: Option<&str>) -> Result<Self> {
+    fn new(client: &Client, tag: &'a str, notes: &Notes<'_>) -> Result<Self> {
         if tag.parse::<Tag>().is_ok_and(|tag| tag.is_dry_run()) {
-            let notes = notes.unwrap_or("A dry run, to be looked at and deleted: nothing in it is a release.");
+            let notes = notes.given.unwrap_or("A dry run, to be looked at and deleted: nothing in it is a release.");
             return Ok(Self { tag, notes: notes.to_owned(), prerelease: true });
         }
         let next = format!("`release-helper draft {tag}`");
@@ -96,7 +105,7 @@ impl<'a> Contents<'a> {
         let found = found
             .with_context(|| format!("nothing was changed: the tag {tag} does not exist in {}", client.repository()))
             .hint(format!("push it with `git push origin {tag}`, then run {next} again"))?;
-        let notes = match (notes, found.message) {
+        let mut text = match (notes.given, found.message) {
             (Some(notes), _) => notes.to_owned(),
             (None, Some(message)) => without_signature(&message).to_owned(),
             (None, None) => client
@@ -104,7 +113,8 @@ impl<'a> Contents<'a> {
                 .explain(format!("nothing was changed: cannot make notes for {tag}"), &next)?,
         };
         let prerelease = tag.parse::<Tag>().is_ok_and(|tag| tag.is_prerelease());
-        Ok(Self { tag, notes: notes.chars().take(MAX_NOTES).collect(), prerelease })
+        text = text.chars().take(MAX_NOTES - notes.addition.len()).collect();
+        Ok(Self { tag, notes: text + notes.addition, prerelease })
     }
 
     /// Makes the draft and waits until it is listed; gives back all releases of the tag.
@@ -160,7 +170,7 @@ fn listed_with(client: &Client, tag: &str, own: Release) -> Result<Vec<Release>,
 
 /// The one release among those of a tag: the published one, else the oldest. Younger drafts that are nothing but
 /// leftovers of a run of this command are removed; anything else is left to a person.
-fn settle(client: &Client, tag: &str, notes: Option<&str>, mut known: Vec<Release>) -> Result<Release> {
+fn settle(client: &Client, tag: &str, notes: &Notes<'_>, mut known: Vec<Release>) -> Result<Release> {
     known.sort_by_key(|release| release.id);
     let ids: Vec<u64> = known.iter().map(|release| release.id).collect();
     let position = known.iter().position(|release| !release.draft).unwrap_or(0);

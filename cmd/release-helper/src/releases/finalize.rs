@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use super::Explain;
 use super::api::{Asset, Release};
@@ -31,15 +31,32 @@ pub struct Expectation {
     pub recorded: Vec<String>,
     /// Digests that the builders recorded; those of other names are not checked against a record.
     pub records: Sums,
-    /// Whether to mark the release as the latest one. A prerelease never is.
+    /// Whether to mark the release as the latest one, if no newer version is out. A prerelease never is.
     pub latest: bool,
+    /// The commit that the tag must mean when the release is published.
+    pub commit: Option<String>,
+    /// Whether the release may have assets of other names too. They are left alone, and the sums don't list them.
+    pub among_others: bool,
+    /// Whether a complete draft is published, or left to somebody else who does that.
+    pub publish: bool,
 }
 
 impl Expectation {
     /// What `contract` asks for, with the builders' `records`.
     pub fn of(contract: &Contract, records: Sums) -> Self {
         let names: Vec<_> = contract.assets().into_iter().filter(|name| *name != contract.sums).collect();
-        Self { recorded: names.clone(), names, sums: contract.sums.clone(), records, latest: true }
+        let (recorded, sums) = (names.clone(), contract.sums.clone());
+        Self { names, sums, recorded, records, latest: true, commit: None, among_others: false, publish: true }
+    }
+
+    /// Whether `asset` is one of those that are expected.
+    fn has(&self, asset: &Asset) -> bool {
+        self.names.contains(&asset.name) || asset.name == self.sums
+    }
+
+    /// The expected ones among `assets`.
+    fn own(&self, assets: &[Asset]) -> Vec<Asset> {
+        assets.iter().filter(|asset| self.has(asset)).cloned().collect()
     }
 }
 
@@ -52,6 +69,8 @@ pub struct Finalized {
     pub url: String,
     /// The digests of its assets, the sums themselves excepted.
     pub sums: Sums,
+    /// Whether it is still a draft, as was asked for.
+    pub draft: bool,
     /// Whether this run published it.
     pub published_now: bool,
     /// Whether this run put the sums back, which the published release had lost.
@@ -94,11 +113,39 @@ pub fn finalize(client: &Client, id: u64, expected: &Expectation) -> Result<Fina
         let complete = wait_for_set(client, &release, expected, true, &state, &next)?;
         same_bytes(&complete, &sums, &source, &release, &state)?;
         ensure_only(client, &release, &state, &next)?;
+        if let Some(commit) = &expected.commit {
+            ensure_tag(client, &release.tag_name, commit).with_context(|| state.clone())?;
+        }
+        if !expected.publish {
+            let (tag, url) = (release.tag_name, release.html_url);
+            return Ok(Finalized { tag, url, sums, draft: true, published_now: false, sums_restored: false });
+        }
         publish(client, &release, expected, &state, &next)?;
     }
     let (published, sums_restored) = read_back(client, &release, expected, &sums, &source, &next)?;
     let published_now = release.draft;
-    Ok(Finalized { tag: release.tag_name, url: published.html_url, sums, published_now, sums_restored })
+    Ok(Finalized { tag: release.tag_name, url: published.html_url, sums, draft: false, published_now, sums_restored })
+}
+
+/// Fails unless the tag means `commit` on the server: whoever can move a tag can have one commit built and another
+/// published under its name.
+pub fn ensure_tag(client: &Client, tag: &str, commit: &str) -> Result<()> {
+    let found = client.commit_of_tag(tag).explain(format!("cannot look up the tag {tag}"), "the job")?;
+    let moved = match found {
+        Some(found) if found == commit => return Ok(()),
+        Some(found) => format!("the tag {tag} means the commit {found} on the server, not {commit}"),
+        None => format!("the tag {tag} is not on the server; it was built from {commit}"),
+    };
+    Err(anyhow::anyhow!(moved))
+        .hint("nothing was published: find out who moved the tag, and release a new version from a right one")
+}
+
+/// Whether no release of a newer version is out: a correction of an old one must not become the latest.
+fn is_newest(client: &Client, tag: &str) -> Result<bool, Failure> {
+    let Ok(own) = tag.parse::<Tag>() else { return Ok(true) };
+    let releases = client.releases()?;
+    let mut others = releases.iter().filter(|other| !other.draft && !other.prerelease && other.tag_name != tag);
+    Ok(!others.any(|other| other.tag_name.parse::<Tag>().is_ok_and(|other| other > own)))
 }
 
 /// What to do about a release whose assets are not those of the contract.
@@ -127,11 +174,15 @@ fn wait_for_set(
     let mut waits = LAG.iter();
     loop {
         let assets = client.assets(release.id).explain(format!("{state}: cannot list its assets"), next)?;
-        let wrong = differences(&assets, expected, with_sums);
-        if wrong.is_empty() {
-            return Ok(assets);
+        let foreign = foreign(&assets, expected);
+        let mut wrong = differences(&assets, expected, with_sums);
+        if wrong.is_empty() && foreign.is_empty() {
+            return Ok(expected.own(&assets));
         }
-        let Some(seconds) = waits.next() else {
+        // Lists lag behind what was uploaded; what somebody else has put there does not go away by waiting.
+        let waiting = foreign.is_empty().then(|| waits.next()).flatten();
+        wrong.extend(foreign);
+        let Some(seconds) = waiting else {
             return Err(anyhow::anyhow!("{state}, and its assets are not those of the contract: {}", wrong.join("; ")))
                 .hint(remedy(release, next));
         };
@@ -153,9 +204,13 @@ fn differences(assets: &[Asset], expected: &Expectation, with_sums: bool) -> Vec
             _ => wrong.push(format!("{name} is there more than once")),
         }
     }
-    let is_foreign = |asset: &&Asset| !expected.names.contains(&asset.name) && asset.name != expected.sums;
-    wrong.extend(assets.iter().filter(is_foreign).map(|asset| format!("{} does not belong here", asset.name)));
     wrong
+}
+
+/// The assets that do not belong to the release, if they may not be there.
+fn foreign(assets: &[Asset], expected: &Expectation) -> Vec<String> {
+    let foreign = assets.iter().filter(|asset| !expected.among_others && !expected.has(asset));
+    foreign.map(|asset| format!("{} does not belong here", asset.name)).collect()
 }
 
 /// Downloads the bytes of all assets and compares them with the API's digests and the builders' records.
@@ -197,8 +252,9 @@ fn same_bytes(assets: &[Asset], sums: &Sums, source: &Source, release: &Release,
 fn publish(client: &Client, release: &Release, expected: &Expectation, state: &str, next: &str) -> Result<()> {
     let mut failures = 0;
     let mut attempt = || -> Result<(), Failure> {
+        let latest = expected.latest && is_newest(client, &release.tag_name)?;
         loop {
-            let Err(failure) = client.publish(release.id, release.prerelease, expected.latest) else { return Ok(()) };
+            let Err(failure) = client.publish(release.id, release.prerelease, latest) else { return Ok(()) };
             failures += 1;
             // A refusal may mean that another run was faster.
             let stands = if failure.is_temporary() { client.pause(failures, failure).err() } else { Some(failure) };
@@ -235,9 +291,10 @@ fn read_back(
             }
             Ok(found) if found.draft => (None, "its tag still shows a draft".to_owned()),
             Ok(found) => {
-                let wrong = differences(&found.assets, expected, true);
+                let mut wrong = differences(&found.assets, expected, true);
+                wrong.extend(foreign(&found.assets, expected));
                 if wrong.is_empty() {
-                    same_bytes(&found.assets, sums, source, &found, &state)?;
+                    same_bytes(&expected.own(&found.assets), sums, source, &found, &state)?;
                     return Ok((found, restored));
                 }
                 (Some(found), wrong.join("; "))
@@ -253,7 +310,9 @@ fn read_back(
             return Err(anyhow::anyhow!("{state}, but cannot be read back: {reason}"))
                 .hint(format!("run {next} again to check it"));
         };
-        if tried || found.immutable || !differences(&found.assets, expected, false).is_empty() {
+        let is_whole =
+            differences(&found.assets, expected, false).is_empty() && foreign(&found.assets, expected).is_empty();
+        if tried || found.immutable || !is_whole {
             return Err(anyhow::anyhow!("{state}, and its assets are not those of the contract: {reason}"))
                 .hint(remedy(&found, next));
         }
@@ -273,7 +332,8 @@ fn restore(
     state: &str,
     next: &str,
 ) -> Result<bool> {
-    let artifacts: Vec<Asset> = found.assets.iter().filter(|asset| asset.name != source.name).cloned().collect();
+    let mut artifacts = expected.own(&found.assets);
+    artifacts.retain(|asset| asset.name != source.name);
     same_bytes(&artifacts, sums, source, found, state)?;
     if let Some(name) = expected.recorded.iter().find(|name| expected.records.get(name).is_none()) {
         return Err(anyhow::anyhow!("{state} without {}, and no builder's record confirms {name}", source.name))

@@ -20,12 +20,12 @@ mod sums;
 mod token;
 mod upload;
 
-pub use api::{Asset, Release};
+pub use api::{Asset, CheckRun, Release};
 pub use client::{Client, Report};
 pub use download::{Downloaded, download};
-pub use draft::{Draft, State, draft};
+pub use draft::{Draft, Notes, State, draft};
 pub use failure::{Cause, Failure};
-pub use finalize::{Expectation, Finalized, finalize};
+pub use finalize::{Expectation, Finalized, ensure_tag, finalize};
 pub use limits::Limits;
 pub use sums::{Sums, digest_of_file};
 pub use upload::{Check, Outcome, Rules, Uploaded, upload};

@@ -41,6 +41,39 @@ impl Sums {
             .hint("records are the lines that `release-helper upload` prints: `<sha256>  <file name>`")
     }
 
+    /// The digests of the files in `directory`.
+    pub fn of_directory(directory: &Path) -> Result<Self> {
+        let mut sums = Self::default();
+        for entry in directory.read_dir().with_context(|| format!("cannot list {}", directory.display()))? {
+            let path = entry.with_context(|| format!("cannot list {}", directory.display()))?.path();
+            let name = path.file_name().and_then(|name| name.to_str()).with_context(|| path.display().to_string())?;
+            sums.insert(name, &digest_of_file(&path)?.1)?;
+        }
+        Ok(sums)
+    }
+
+    /// Fails unless `directory` holds exactly these files with these bytes.
+    pub fn ensure_directory(&self, directory: &Path) -> Result<()> {
+        let found = Self::of_directory(directory)?;
+        let mut wrong = Vec::new();
+        for (name, sha256) in self.iter() {
+            match found.get(name) {
+                None => wrong.push(format!("{name} is missing")),
+                Some(other) if other != sha256 => {
+                    wrong.push(format!("{name} has sha256 {other}, but {sha256} was recorded"));
+                }
+                Some(_) => {}
+            }
+        }
+        let unknown = found.iter().filter(|(name, _)| self.get(name).is_none());
+        wrong.extend(unknown.map(|(name, _)| format!("{name} was not recorded")));
+        if wrong.is_empty() {
+            return Ok(());
+        }
+        Err(anyhow::anyhow!("{} does not hold what was handed on: {}", directory.display(), wrong.join("; ")))
+            .hint("find out who replaced the artifact of the run before anything else")
+    }
+
     /// Adds a digest. Two different ones for one name are an error.
     pub fn insert(&mut self, name: &str, sha256: &str) -> Result<()> {
         let sha256 = sha256.to_ascii_lowercase();

@@ -14,6 +14,7 @@ use super::log::{Log, Observer};
 use super::routes::Route;
 use super::shapes::{Links, error};
 use super::store::Store;
+use super::tag::Check;
 use crate::digest::sha256;
 use crate::releases::clock::{Clock, rfc3339};
 
@@ -34,6 +35,8 @@ pub(super) struct Server {
     pub(super) repository: String,
     /// The git repository that archives of the source are made of.
     pub(super) source: Option<PathBuf>,
+    /// The checks of the repository's commits.
+    pub(super) checks: Vec<Check>,
     /// The commit that the default branch is at.
     pub(super) head: String,
     /// What the addresses behind redirects are signed with.

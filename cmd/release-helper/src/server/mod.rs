@@ -37,7 +37,7 @@ pub use faults::{Fault, Kind, Plan, Random, next as next_random};
 pub use http::Request;
 pub use log::{Exchange, Observer};
 pub use routes::Operation;
-pub use tag::Tag;
+pub use tag::{Check, Tag};
 
 use call::{Server, Site};
 use guard::Guard;
@@ -61,6 +61,8 @@ pub struct Options {
     pub token: Option<String>,
     /// Tags of the repository beside those kept in the directory.
     pub tags: Vec<Tag>,
+    /// The checks of the repository's commits.
+    pub checks: Vec<Check>,
     /// The commit that the default branch is at; made up if absent.
     pub head: Option<String>,
     /// The git repository that archives of the source are made of.
@@ -88,6 +90,7 @@ impl Options {
             repository: REPOSITORY.to_owned(),
             token: None,
             tags: Vec::new(),
+            checks: Vec::new(),
             head: None,
             source: None,
             tls: false,
@@ -158,6 +161,7 @@ pub fn start(options: Options) -> Result<Running> {
         log: log::Log::open(&options.directory)?,
         dealer: faults::Dealer::new(options.faults),
         guard: Guard { token: options.token, address: address.ip() },
+        checks: options.checks,
         head,
         repository: options.repository,
         source: options.source,

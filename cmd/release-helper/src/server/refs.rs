@@ -31,6 +31,17 @@ pub(super) fn tag_object(call: &Call<'_>) -> Response {
     tag.map_or_else(not_found, |tag| Response::json(200, &call.links().tag_object(&tag)))
 }
 
+pub(super) fn check_runs(call: &Call<'_>) -> Response {
+    let wanted = call.request.parameter("check_name");
+    let all = call.server.checks.iter().filter(|check| check.commit == call.route.name);
+    let runs: Vec<_> = all
+        .filter(|check| wanted.is_none_or(|name| name == check.name))
+        .enumerate()
+        .map(|(number, check)| call.links().check_run(number, check))
+        .collect();
+    Response::json(200, &serde_json::json!({ "total_count": runs.len(), "check_runs": runs }))
+}
+
 /// Makes a lightweight tag. Which commits there are is not known here: any full hash is taken for one.
 pub(super) fn create(call: &Call<'_>) -> Result<Response> {
     let Some(body) = writable(call) else { return Ok(not_found()) };

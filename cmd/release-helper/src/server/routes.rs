@@ -52,6 +52,8 @@ pub enum Operation {
     GetTag,
     /// `GET /repos/{owner}/{repo}/tarball/{ref}` or `zipball`
     DownloadArchive,
+    /// `GET /repos/{owner}/{repo}/commits/{ref}/check-runs`
+    ListCheckRuns,
     /// `GET /repos/{owner}/{repo}`
     GetRepository,
     /// `GET /user` or `/users/{name}`
@@ -170,6 +172,7 @@ fn in_repository(method: &str, rest: &[&str], octets: bool) -> Route {
         ("GET", ["tags"]) => Route::to(O::ListTags),
         ("GET", ["git", "ref" | "refs", "tags", tag @ ..]) if !tag.is_empty() => Route::to(O::GetRef).name(tag),
         ("GET", ["git", "matching-refs", "tags", start @ ..]) => Route::to(O::ListMatchingRefs).name(start),
+        ("GET", ["commits", commit @ .., "check-runs"]) => Route::to(O::ListCheckRuns).name(commit),
         ("POST", ["git", "refs"]) => Route::to(O::CreateRef),
         ("DELETE", ["git", "refs", "tags", tag @ ..]) => Route::to(O::DeleteRef).name(tag),
         ("GET", ["git", "tags", sha]) => Route::to(O::GetTag).name(&[sha]),

@@ -159,6 +159,7 @@ fn handle(call: &mut Call<'_>, connection: &mut Connection) -> io::Result<Option
         O::ListTags => Ok(refs::tags(call)),
         O::GetRef => Ok(refs::get(call)),
         O::ListMatchingRefs => Ok(refs::matching(call)),
+        O::ListCheckRuns => Ok(refs::check_runs(call)),
         O::CreateRef => refs::create(call),
         O::DeleteRef => refs::delete(call),
         O::GetTag => Ok(refs::tag_object(call)),

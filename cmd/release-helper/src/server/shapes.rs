@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::http::{Response, encode};
 use super::store::{Asset, Release};
-use super::tag::Tag;
+use super::tag::{Check, Tag};
 
 /// The account that owns all releases here.
 pub(super) const LOGIN: &str = "github-actions[bot]";
@@ -108,6 +108,27 @@ impl Links<'_> {
             "message": tag.message,
             "tagger": { "name": "Tagger", "email": "tagger@example.com", "date": "2026-01-01T00:00:00Z" },
             "object": { "sha": tag.commit, "type": "commit", "url": format!("{}/git/commits/{}", self.api(), tag.commit) },
+        })
+    }
+
+    pub(super) fn check_run(&self, number: usize, check: &Check) -> Value {
+        let url = format!("{}/check-runs/{number}", self.api());
+        let status = if check.conclusion.is_some() { "completed" } else { "in_progress" };
+        json!({
+            "id": number, "node_id": format!("CR_{number}"), "head_sha": check.commit, "name": check.name, "url": url,
+            "external_id": "", "html_url": format!("{}/runs/{number}", self.web()), "details_url": self.web(),
+            "status": status, "conclusion": check.conclusion, "started_at": "2026-01-01T00:00:00Z",
+            "completed_at": check.conclusion.as_ref().map(|_| "2026-01-01T00:10:00Z"),
+            "output": {
+                "title": null, "summary": null, "text": null, "annotations_count": 0,
+                "annotations_url": format!("{url}/annotations"),
+            },
+            "check_suite": { "id": 1 }, "pull_requests": [],
+            "app": {
+                "id": 15_368, "node_id": "A_1", "slug": "github-actions", "name": "GitHub Actions", "description": null,
+                "owner": self.user(), "external_url": self.web(), "html_url": self.web(), "permissions": {}, "events": [],
+                "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z",
+            },
         })
     }
 

@@ -1,4 +1,4 @@
-//! Git tags of the served repository.
+//! Git tags of the served repository, and the checks of its commits.
 
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +33,17 @@ impl Tag {
             None => self.commit.clone(),
         }
     }
+}
+
+/// A check that some workflow has made of a commit.
+#[derive(Clone, Debug)]
+pub struct Check {
+    /// The commit, 40 hexadecimal digits.
+    pub commit: String,
+    /// The job's name.
+    pub name: String,
+    /// `success`, `failure` and so on; none while it runs.
+    pub conclusion: Option<String>,
 }
 
 /// Whether `name` can be a tag: the rules of `git check-ref-format`.

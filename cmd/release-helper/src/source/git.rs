@@ -34,6 +34,12 @@ pub fn commit(root: &Path, revision: &str) -> Result<String> {
     Ok(hash)
 }
 
+/// Whether `commit` is `tip` or comes before it in the history of the repository at `root`.
+pub fn has_ancestor(root: &Path, tip: &str, commit: &str) -> Result<bool> {
+    let between = git(root).args(["rev-list", "--max-count=1", commit, &format!("^{tip}")]).read()?;
+    Ok(between.is_empty())
+}
+
 /// Whether `text` is the full name of a git object: 40 hexadecimal digits, or 64 in a repository of SHA-256.
 pub fn is_hash(text: &str) -> bool {
     [40, 64].contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))

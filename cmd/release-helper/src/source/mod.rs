@@ -13,7 +13,7 @@ use crate::error::{Hint, hinted};
 use crate::files;
 
 use git::git;
-pub use git::{commit, fetch, is_hash};
+pub use git::{commit, fetch, has_ancestor, is_hash};
 
 /// What the artifacts are built from. Nothing else of the repository can reach their bytes, and the Nix packages
 /// take the same files (`nix/source.nix`).
@@ -120,7 +120,8 @@ pub fn stage(root: &Path, destination: &Path) -> Result<()> {
     files::write(&destination.join("Cargo.lock"), lock.as_bytes())
 }
 
-fn copy(from: &Path, to: &Path) -> Result<()> {
+/// Copies a file, or a directory with all that is in it.
+pub fn copy(from: &Path, to: &Path) -> Result<()> {
     let parent = to.parent().context("a file to copy needs a directory")?;
     let kind = from.symlink_metadata().with_context(|| format!("cannot read {}", from.display()))?.file_type();
     if kind.is_dir() {

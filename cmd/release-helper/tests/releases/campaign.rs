@@ -103,7 +103,7 @@ where
 
 /// The workflow: a job for the draft, one per platform, one for the tests' download, one to finalize.
 fn workflow(place: &Place, server: &Running, dice: &mut Dice, tally: &mut Tally, actors: &mut [Actor]) -> Option<()> {
-    let draft = job(place, server, dice, tally, |client| releases::draft(client, TAG, None))?;
+    let draft = job(place, server, dice, tally, |client| releases::draft(client, TAG, &releases::Notes::default()))?;
     let id = draft.id;
     for file in place.files() {
         let files = [file];

@@ -202,5 +202,5 @@ fn a_client_that_does_not_trust_the_certificate_refuses_it_and_one_that_does_rea
     // The plain protocol on the port for TLS is no way in.
     let host = url.strip_prefix("https://").unwrap();
     assert!(!curl(&[&format!("http://{host}/rate_limit")]).unwrap().status.success());
-    let _ = releases::draft(&stage.place.client(&stage.server), TAG, None).unwrap();
+    let _ = releases::draft(&stage.place.client(&stage.server), TAG, &releases::Notes::default()).unwrap();
 }

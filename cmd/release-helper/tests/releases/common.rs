@@ -107,7 +107,7 @@ impl Place {
 
     /// The whole release, step by step; the first error ends it.
     pub fn release(&self, client: &Client) -> anyhow::Result<()> {
-        let draft = releases::draft(client, TAG, None)?;
+        let draft = releases::draft(client, TAG, &releases::Notes::default())?;
         releases::upload(client, draft.id, &self.files(), &self.rules())?;
         releases::finalize(client, draft.id, &self.expectation())?;
         Ok(())

@@ -34,8 +34,8 @@ fn exchanges() -> Vec<Value> {
     let client = place.client(&server);
     place.release(&client).unwrap();
     // A lightweight tag: notes are generated. A tag that is missing, a release that is not there.
-    let second = releases::draft(&client, "v1.2.4", None).unwrap();
-    assert!(releases::draft(&client, "v9.9.9", None).is_err());
+    let second = releases::draft(&client, "v1.2.4", &releases::Notes::default()).unwrap();
+    assert!(releases::draft(&client, "v9.9.9", &releases::Notes::default()).is_err());
     assert!(releases::upload(&client, 999_999, &place.files(), &place.rules()).is_err());
     // Replacing, and being refused by an immutable release.
     releases::upload(&client, second.id, &place.files(), &place.rules()).unwrap();

@@ -107,7 +107,7 @@ fn a_stored_name_or_type_adds_no_header_to_an_answer() {
     let place = Place::new();
     let server = server::start(Options { direct_downloads: true, ..place.options(Plan::default()) }).unwrap();
     let client = place.client(&server);
-    let id = releases::draft(&client, TAG, None).unwrap().id;
+    let id = releases::draft(&client, TAG, &releases::Notes::default()).unwrap().id;
     let upload = format!(
         "POST /uploads/repos/{REPOSITORY}/releases/{id}/assets?name=a%0d%0aX-Evil:%20b HTTP/1.1\r\nHost: localhost\r\n\
          Authorization: Bearer {}\r\nContent-Type: text/html\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx",
@@ -166,7 +166,7 @@ fn links_in_a_folder_of_ours_are_not_followed() {
 fn only_interrupted_writes_are_swept_from_a_folder_of_ours() {
     let place = Place::new();
     let server = place.server(Plan::default());
-    let id = releases::draft(&place.client(&server), TAG, None).unwrap().id;
+    let id = releases::draft(&place.client(&server), TAG, &releases::Notes::default()).unwrap().id;
     releases::upload(&place.client(&server), id, &place.files()[..1], &place.rules()).unwrap();
     drop(server);
     let folder = place.directory.path().join("server");

@@ -9,7 +9,10 @@ mod clients;
 mod command;
 mod common;
 mod conformance;
+mod finalizing;
 mod guard;
+#[path = "../support/installed.rs"]
+mod installed;
 mod pages;
 mod rerun;
 mod server;

@@ -15,7 +15,7 @@ fn a_clean_release_needs_few_requests() {
     let server = place.server(Plan::default());
     let mut counts = Vec::new();
     let mut client = place.client(&server);
-    let draft = releases::draft(&client, TAG, None).unwrap();
+    let draft = releases::draft(&client, TAG, &releases::Notes::default()).unwrap();
     counts.push(("draft", client.requests()));
     client = place.client(&server);
     releases::upload(&client, draft.id, &place.files(), &place.rules()).unwrap();
@@ -38,7 +38,7 @@ fn rerun_all_jobs_after_success_writes_nothing() {
     place.release(&place.client(&server)).unwrap();
     let before = place.exchanges.lock().unwrap().len();
     let client = place.client(&server);
-    let draft = releases::draft(&client, TAG, None).unwrap();
+    let draft = releases::draft(&client, TAG, &releases::Notes::default()).unwrap();
     assert_eq!(draft.state, State::Published);
     let uploaded = releases::upload(&client, draft.id, &place.files(), &place.rules()).unwrap();
     assert!(uploaded.iter().all(|asset| asset.outcome == Outcome::Present));
@@ -59,7 +59,7 @@ fn jobs_in_any_order_converge() {
         for step in order.chars() {
             let client = place.client(&server);
             match step {
-                'd' => id = releases::draft(&client, TAG, None).unwrap().id,
+                'd' => id = releases::draft(&client, TAG, &releases::Notes::default()).unwrap().id,
                 'u' => drop(releases::upload(&client, id, &place.files(), &place.rules()).unwrap()),
                 'p' => drop(releases::upload(&client, id, &place.files()[..1], &place.rules()).unwrap()),
                 // Too early, it says what is missing and changes nothing.
@@ -78,8 +78,10 @@ fn two_drafts_at_once_make_one_release() {
         let server = place.server(Plan::default());
         let clients: Vec<_> = (0..4).map(|_| place.client(&server)).collect();
         let ids: Vec<u64> = std::thread::scope(|scope| {
-            let work: Vec<_> =
-                clients.iter().map(|client| scope.spawn(|| releases::draft(client, TAG, None).unwrap().id)).collect();
+            let work: Vec<_> = clients
+                .iter()
+                .map(|client| scope.spawn(|| releases::draft(client, TAG, &releases::Notes::default()).unwrap().id))
+                .collect();
             work.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
         assert!(ids.iter().all(|id| *id == ids[0]), "round {round}: {ids:?}");
@@ -93,7 +95,7 @@ fn two_uploads_of_the_same_files_at_once_end_in_one_set() {
     for _ in 0..10 {
         let place = Place::new();
         let server = place.server(Plan::default());
-        let id = releases::draft(&place.client(&server), TAG, None).unwrap().id;
+        let id = releases::draft(&place.client(&server), TAG, &releases::Notes::default()).unwrap().id;
         let clients: Vec<_> = (0..3).map(|_| place.client(&server)).collect();
         std::thread::scope(|scope| {
             for client in &clients {
@@ -115,7 +117,7 @@ fn two_finalizers_at_once_publish_one_complete_release() {
             options.immutable = immutable;
             let server = release_helper::server::start(options).unwrap();
             let client = place.client(&server);
-            let id = releases::draft(&client, TAG, None).unwrap().id;
+            let id = releases::draft(&client, TAG, &releases::Notes::default()).unwrap().id;
             releases::upload(&client, id, &place.files(), &place.rules()).unwrap();
             let clients: Vec<_> = (0..3).map(|_| place.client(&server)).collect();
             std::thread::scope(|scope| {
@@ -156,7 +158,7 @@ fn a_build_that_changed_replaces_the_asset_of_a_draft_but_not_of_a_release() {
     let place = Place::new();
     let server = place.server(Plan::default());
     let client = place.client(&server);
-    let id = releases::draft(&client, TAG, None).unwrap().id;
+    let id = releases::draft(&client, TAG, &releases::Notes::default()).unwrap().id;
     let first = &place.names()[0];
     releases::upload(&client, id, &place.files(), &place.rules()).unwrap();
     std::fs::write(place.file(first), "signed with another time").unwrap();
@@ -180,9 +182,9 @@ fn several_drafts_with_assets_are_left_to_a_person_with_their_numbers() {
     let place = Place::new();
     let server = place.server(Plan::default());
     let client = place.client(&server);
-    let first = releases::draft(&client, TAG, None).unwrap().id;
+    let first = releases::draft(&client, TAG, &releases::Notes::default()).unwrap().id;
     let second = place.raw(&server, "POST", "/releases", r#"{"tag_name":"v1.2.3","name":"by hand","draft":true}"#);
-    let error = releases::draft(&client, TAG, None).unwrap_err();
+    let error = releases::draft(&client, TAG, &releases::Notes::default()).unwrap_err();
     let text = shown(&error);
     assert!(text.contains(&first.to_string()) && text.contains(&second["id"].to_string()), "{text}");
     assert_eq!(client.releases().unwrap().len(), 2, "nothing is deleted that a person may have made");
@@ -214,7 +216,7 @@ fn a_draft_that_is_not_listed_yet_is_not_made_again_by_the_next_run() {
     let lag = Fault::new(Operation::ListReleases, Kind::Lag).seconds(20).times(4);
     let server = place.server(plan(vec![lag]));
     // Killed right after the POST, before anybody knows the number.
-    releases::draft(&place.client(&server).stopping_after(4, true), TAG, None).unwrap_err();
+    releases::draft(&place.client(&server).stopping_after(4, true), TAG, &releases::Notes::default()).unwrap_err();
     place.release(&place.client(&server)).unwrap();
     drop(server);
     assert_eq!(place.problems(), Vec::<String>::new());

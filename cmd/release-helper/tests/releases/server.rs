@@ -58,7 +58,7 @@ fn a_kill_at_any_moment_loses_no_acknowledged_write() {
     for round in 0..12_u64 {
         let mut process = Process::start(&kept);
         let client = Client::new(&process.url, REPOSITORY, Some(&token())).unwrap();
-        let id = releases::draft(&client, TAG, None).unwrap().id;
+        let id = releases::draft(&client, TAG, &releases::Notes::default()).unwrap().id;
         let names = place.names();
         let acknowledged = std::sync::Mutex::new(Vec::new());
         std::thread::scope(|scope| {
@@ -89,7 +89,11 @@ fn a_kill_at_any_moment_loses_no_acknowledged_write() {
         assert!(acknowledged.len() >= round as usize);
         let again = Process::start(&kept);
         let client = Client::new(&again.url, REPOSITORY, Some(&token())).unwrap();
-        assert_eq!(releases::draft(&client, TAG, None).unwrap().id, id, "the same draft as before the kill");
+        assert_eq!(
+            releases::draft(&client, TAG, &releases::Notes::default()).unwrap().id,
+            id,
+            "the same draft as before the kill"
+        );
         let assets = client.assets(id).unwrap();
         for name in acknowledged {
             let asset = assets.iter().find(|asset| asset.name == name);
@@ -161,7 +165,7 @@ fn a_thousand_assets_page_correctly_and_one_more_is_refused() {
     let place = Place::new();
     let server = place.server(Plan::default());
     let client = place.client(&server);
-    let id = releases::draft(&client, TAG, None).unwrap().id;
+    let id = releases::draft(&client, TAG, &releases::Notes::default()).unwrap().id;
     drop(server);
     // Put into the server's file: uploading them one by one takes a minute and shows nothing else.
     let file = place.directory.path().join(format!("server/releases/{id}.json"));
@@ -190,7 +194,8 @@ fn the_page_shows_drafts_digests_states_and_requests_and_escapes_what_it_shows()
     let place = Place::new();
     let server = place.server(Plan::default());
     let client = place.client(&server);
-    let id = releases::draft(&client, TAG, Some("<script>alert(1)</script>")).unwrap().id;
+    let notes = releases::Notes { given: Some("<script>alert(1)</script>"), addition: "" };
+    let id = releases::draft(&client, TAG, &notes).unwrap().id;
     releases::upload(&client, id, &place.files(), &place.rules()).unwrap();
     let mut page = String::new();
     let mut answer = ureq::get(server.page()).call().unwrap();
@@ -212,7 +217,7 @@ fn a_file_of_1900_megabytes_streams_through_client_and_server_in_less_than_32_me
     std::fs::File::create(&large).unwrap().set_len(size).unwrap();
     let process = Process::start(&place.path().join("server"));
     let client = Client::new(&process.url, REPOSITORY, Some(&token())).unwrap();
-    let id = releases::draft(&client, TAG, None).unwrap().id;
+    let id = releases::draft(&client, TAG, &releases::Notes::default()).unwrap().id;
     // In a process of its own, whose memory nobody else uses.
     let upload = Command::new(std::env::current_exe().unwrap())
         .args(["--ignored", "--exact", "server::uploads_a_file_for_another_test", "--nocapture"])

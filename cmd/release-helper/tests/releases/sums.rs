@@ -53,7 +53,7 @@ fn server(place: &Place, faults: Vec<Fault>) -> (Arc<Running>, Meanwhile) {
 /// A draft with its six artifacts.
 fn draft(place: &Place, server: &Running) -> Release {
     let client = place.client(server);
-    let id = releases::draft(&client, TAG, None).unwrap().id;
+    let id = releases::draft(&client, TAG, &releases::Notes::default()).unwrap().id;
     releases::upload(&client, id, &place.files(), &place.rules()).unwrap();
     client.release(id).unwrap()
 }

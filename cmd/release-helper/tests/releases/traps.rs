@@ -105,7 +105,7 @@ fn a_wrong_token_is_reported_at_the_first_request() {
     let place = Place::new();
     let server = place.server(Plan::default());
     let client = Client::new(server.url(), REPOSITORY, Some("ghs_wrong")).unwrap();
-    let text = shown(&releases::draft(&client, TAG, None).unwrap_err());
+    let text = shown(&releases::draft(&client, TAG, &releases::Notes::default()).unwrap_err());
     assert!(text.contains("401") && text.contains("GITHUB_TOKEN") && !text.contains("ghs_wrong"), "{text}");
     assert_eq!(server.requests().len(), 1);
 }
@@ -114,7 +114,7 @@ fn a_wrong_token_is_reported_at_the_first_request() {
 fn without_push_access_a_draft_cannot_be_seen_and_the_message_says_what_is_needed() {
     let place = Place::new();
     let server = place.server(Plan::default());
-    let id = releases::draft(&place.client(&server), TAG, None).unwrap().id;
+    let id = releases::draft(&place.client(&server), TAG, &releases::Notes::default()).unwrap().id;
     let anonymous = Client::new(server.url(), REPOSITORY, None).unwrap().with_clock(place.clock.clone());
     let text = shown(&releases::upload(&anonymous, id, &place.files(), &place.rules()).unwrap_err());
     assert!(
@@ -137,7 +137,7 @@ fn the_servers_wait_is_kept_to() {
     let limit = Fault::new(Operation::CreateRelease, Kind::SecondaryLimit).seconds(77);
     let server = place.server(plan(vec![limit]));
     let start = place.clock.now();
-    releases::draft(&place.client(&server), TAG, None).unwrap();
+    releases::draft(&place.client(&server), TAG, &releases::Notes::default()).unwrap();
     assert!(place.clock.now().duration_since(start).unwrap().as_secs() >= 77);
 }
 
@@ -145,7 +145,7 @@ fn the_servers_wait_is_kept_to() {
 fn a_tag_that_is_not_pushed_gets_no_draft() {
     let place = Place::new();
     let server = place.server(Plan::default());
-    let text = shown(&releases::draft(&place.client(&server), "v7.0.0", None).unwrap_err());
+    let text = shown(&releases::draft(&place.client(&server), "v7.0.0", &releases::Notes::default()).unwrap_err());
     assert!(text.contains("nothing was changed") && text.contains("git push origin v7.0.0"), "{text}");
     assert!(place.client(&server).releases().unwrap().is_empty());
 }
@@ -170,7 +170,7 @@ fn notes_come_from_the_annotated_tag_else_from_the_history() {
     let server = release_helper::server::start(options).unwrap();
     let client = place.client(&server);
     for (tag, notes, prerelease) in [(TAG, "Signed notes", false), ("v2.0.0-rc.1", "**Full Changelog**", true)] {
-        let id = releases::draft(&client, tag, None).unwrap().id;
+        let id = releases::draft(&client, tag, &releases::Notes::default()).unwrap().id;
         let release = client.release(id).unwrap();
         assert!(release.body.unwrap().starts_with(notes));
         assert_eq!(release.prerelease, prerelease);
@@ -182,7 +182,7 @@ fn a_file_that_is_empty_or_wrongly_named_or_given_twice_or_missing_is_refused_be
     let place = Place::new();
     let server = place.server(Plan::default());
     let client = place.client(&server);
-    let id = releases::draft(&client, TAG, None).unwrap().id;
+    let id = releases::draft(&client, TAG, &releases::Notes::default()).unwrap().id;
     let before = server.requests().len();
     let file = place.files()[0].clone();
     let refusal =
@@ -202,7 +202,7 @@ fn a_file_that_breaks_the_contract_is_not_uploaded() {
     let place = Place::new();
     let server = place.server(Plan::default());
     let client = place.client(&server);
-    let id = releases::draft(&client, TAG, None).unwrap().id;
+    let id = releases::draft(&client, TAG, &releases::Notes::default()).unwrap().id;
     let error = releases::upload(&client, id, &place.files(), &releases::Rules::of(&place.contract)).unwrap_err();
     assert!(shown(&error).contains("cannot judge"), "{}", shown(&error));
     assert!(client.assets(id).unwrap().is_empty());
@@ -213,7 +213,7 @@ fn an_asset_that_does_not_belong_or_is_missing_or_differs_from_its_record_keeps_
     let place = Place::new();
     let server = place.server(Plan::default());
     let client = place.client(&server);
-    let id = releases::draft(&client, TAG, None).unwrap().id;
+    let id = releases::draft(&client, TAG, &releases::Notes::default()).unwrap().id;
     releases::upload(&client, id, &place.files()[1..], &place.rules()).unwrap();
     let refusal = || shown(&releases::finalize(&client, id, &place.expectation()).unwrap_err());
     assert!(refusal().contains(&format!("{} is missing", place.names()[0])));

@@ -138,7 +138,7 @@ pub fn serve() -> (server::Running, tempfile::TempDir) {
     })
     .unwrap();
     let client = Client::new(running.url(), running.repository(), Some("token")).unwrap();
-    let draft = releases::draft(&client, TAG, None).unwrap();
+    let draft = releases::draft(&client, TAG, &releases::Notes::default()).unwrap();
     let (files, contract) = (tempfile::tempdir().unwrap(), Contract::embedded().unwrap());
     let mut paths: Vec<PathBuf> = Vec::new();
     for name in contract.assets().iter().filter(|name| **name != contract.sums) {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use release_helper::contract::Contract;
 use release_helper::releases::clock::{Clock, Jumping};
-use release_helper::releases::{Client, Limits};
+use release_helper::releases::{self, Client, Limits};
 use release_helper::verify::{Answer, Published};
 use serde_json::{Value, json};
 
@@ -408,4 +409,34 @@ fn an_honest_answer_says_reproduced_for_the_platform_that_was_asked_for() {
     let output = Site::honest().serve().verify(&["--json"]);
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["platforms"][0]["verdict"], serde_json::to_value(Answer::Reproduced).unwrap());
+}
+
+#[test]
+fn an_asset_whose_name_leads_out_of_the_folder_is_not_downloaded() {
+    for name in ["../outside", "/tmp/outside", "a/../../outside", "..", "."] {
+        let mut site = Site::honest();
+        site.assets = vec![asset(0, name, b"x")];
+        let server = site.serve();
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("folder");
+        let refusal = releases::download(&server.client(), 1, &folder, &[]).unwrap_err();
+        assert!(format!("{refusal:#}").contains("which is no file name"), "{refusal:#}");
+        assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 1);
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
+    }
+}
+
+#[test]
+fn an_artifact_that_breaks_one_clause_is_not_let_into_a_release() {
+    let contract = Contract::embedded().unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join(LINUX);
+    std::fs::write(&path, &release().files[LINUX]).unwrap();
+    let check = releases::Rules::of(&contract).check;
+    check(&path, TAG).unwrap();
+    let refusal = check(&path, "v1.2.4").unwrap_err();
+    assert!(format!("{refusal:#}").contains("breaks the contract: version"), "{refusal:#}");
+    let other = place.path().join("tsuku-dltest-linux-amd64-musl");
+    std::fs::rename(&path, &other).unwrap();
+    assert!(format!("{:#}", check(&other, TAG).unwrap_err()).contains("breaks the contract"));
 }

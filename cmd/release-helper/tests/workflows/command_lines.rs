@@ -28,11 +28,13 @@ fn sample(name: &str) -> String {
     let value = match name {
         "TAG" => "v1.2.3",
         "VERSION" => "1.2.3",
+        "BRANCH" => "origin/main",
+        "COMMIT" => "0123456789012345678901234567890123456789",
         "PLATFORM" => "linux-arm64-musl",
         "ARTIFACT" => "dist/tsuku-dltest-linux-arm64-musl",
         "RELEASE_ID" => "174523",
         "BACKEND" => "cargo",
-        "DRY_RUN" => "false",
+        "DRY_RUN" | "STAMPED" | "ALLOW_UNSTAMPED" => "false",
         _ => "{}",
     };
     value.to_owned()

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::runner::REPOSITORY;
+
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -15,6 +17,7 @@ pub struct Workflow {
     pub name: String,
     pub on: BTreeMap<String, Value>,
     pub permissions: Names,
+    #[serde(default)]
     pub concurrency: Value,
     #[serde(default)]
     pub env: Names,
@@ -31,7 +34,11 @@ pub struct Job {
     pub condition: Option<String>,
     #[serde(default)]
     pub strategy: Strategy,
+    /// Where it runs; nowhere if it calls another workflow.
+    #[serde(default)]
     pub runs_on: String,
+    /// None of its own if it calls another workflow.
+    #[serde(default)]
     pub timeout_minutes: u32,
     pub environment: Option<String>,
     pub permissions: Names,
@@ -39,7 +46,12 @@ pub struct Job {
     pub outputs: Names,
     #[serde(default)]
     pub env: Names,
+    #[serde(default)]
     pub steps: Vec<Step>,
+    /// The workflow that does the job.
+    pub uses: Option<String>,
+    #[serde(default)]
+    pub with: BTreeMap<String, Value>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -73,9 +85,41 @@ pub struct Step {
     #[serde(default)]
     pub env: Names,
     pub run: Option<String>,
+    #[serde(rename = "working-directory")]
+    pub directory: Option<String>,
+    /// An experiment: its failure fails nothing.
+    #[serde(default, rename = "continue-on-error")]
+    pub experiment: bool,
+    #[serde(rename = "timeout-minutes")]
+    pub timeout: Option<u32>,
+}
+
+impl Workflow {
+    /// What a caller gets: the outputs of `on.workflow_call`, name and expression.
+    pub fn outputs(&self) -> impl Iterator<Item = (&String, &str)> {
+        let declared = self.on.get("workflow_call").and_then(|call| call["outputs"].as_object());
+        declared.into_iter().flatten().map(|(name, output)| (name, output["value"].as_str().unwrap_or_default()))
+    }
+
+    /// What a caller may leave out: the defaults of the inputs, by GitHub's rules.
+    pub fn defaults(&self) -> serde_json::Map<String, Value> {
+        let declared = self.on.get("workflow_call").and_then(|call| call["inputs"].as_object());
+        let default = |input: &Value| match (&input["default"], input["type"].as_str()) {
+            (Value::Null, Some("boolean")) => false.into(),
+            (Value::Null, _) => "".into(),
+            (value, _) => value.clone(),
+        };
+        declared.into_iter().flatten().map(|(name, input)| (name.clone(), default(input))).collect()
+    }
 }
 
 impl Job {
+    /// The file name of the workflow that does the job, if it is one of this repository, here or at a commit.
+    pub fn called(&self) -> Option<&str> {
+        let (repository, file) = self.uses.as_deref()?.split_once("/.github/workflows/")?;
+        [".", REPOSITORY].contains(&repository).then_some(file.split('@').next()?)
+    }
+
     /// The rows of the matrix; a job without one has a single, empty row.
     pub fn matrix(&self) -> Vec<Names> {
         let matrix = &self.strategy.matrix;

@@ -1,16 +1,14 @@
-//! Runs a workflow's jobs on this machine, in the order of their `needs`, each step in a shell of its own with the
-//! files and variables that GitHub's runner gives it.
+//! Runs a workflow's jobs on this machine, in the order of their `needs`: each in a leg of its own, or, where it calls
+//! another workflow, by a run of that.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use serde_json::{Map, Value, json};
 
-use crate::document::{Job, Names, Step, Workflow};
-use crate::expression::Scope;
-use crate::stand_ins::{self, Stage};
+use crate::document::{Job, Names, Workflow, workflow};
+use crate::github::Scope;
+use crate::leg::{Leg, run_leg};
+use crate::stand_ins::Stage;
 
 /// The token of the run. No step but those that ask for it may see it.
 pub const TOKEN: &str = "ghs_1234_abcdefghijklmnopqrstuvwxyz.ABCDEFGHIJKLMNOPQRSTUVWXYZ-0123456789_abcdef";
@@ -30,19 +28,20 @@ impl Event {
         Self { name: "push", ref_name: name.to_owned(), inputs: json!({}) }
     }
 
-    pub fn dispatch(inputs: Value) -> Self {
-        Self { name: "workflow_dispatch", ref_name: "main".to_owned(), inputs }
+    pub fn dispatch(branch: &str, inputs: Value) -> Self {
+        Self { name: "workflow_dispatch", ref_name: branch.to_owned(), inputs }
     }
 }
 
-/// Something that goes wrong after a step of one leg.
+/// Something that goes wrong before or after a step of one leg.
+#[derive(Clone)]
 pub struct Mishap {
-    /// The leg, as GitHub shows it: `build-rust (linux-arm64)`.
+    /// The leg, as GitHub shows it: `build-rust / build (linux-arm64)`.
     pub leg: &'static str,
     /// The name of the step.
     pub after: &'static str,
     /// What happens, given the job's workspace.
-    pub what: fn(&Stage, &Path),
+    pub what: fn(&Stage, &std::path::Path),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,44 +52,83 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Success => "success",
             Self::Failure => "failure",
             Self::Skipped => "skipped",
         }
     }
+
+    /// How a job ends whose parts end like this, as GitHub sums them up.
+    fn of(parts: impl Iterator<Item = Self>) -> Self {
+        parts.fold(Self::Success, |sum, part| match (sum, part) {
+            (Self::Failure, _) | (_, Self::Failure) => Self::Failure,
+            (Self::Skipped, _) | (_, Self::Skipped) => Self::Skipped,
+            _ => Self::Success,
+        })
+    }
 }
 
-/// A job, or one row of its matrix, that is over.
-pub struct Leg {
-    pub name: String,
-    pub outcome: Outcome,
-    /// Every step's name and how it ended, in order.
-    pub steps: Vec<(String, Outcome)>,
-    /// What the steps said.
-    pub log: String,
-    /// What they wrote for people to read.
-    pub summary: String,
-    /// The files at the top of its workspace and its home.
-    pub left_behind: Vec<String>,
-    outputs: Map<String, Value>,
+/// A job that is over.
+enum Ended<'a> {
+    /// One leg, or one for each row of its matrix.
+    Legs(Vec<Leg>),
+    /// The workflow that did it.
+    Called(Box<Run<'a>>),
+}
+
+impl Ended<'_> {
+    fn outcome(&self) -> Outcome {
+        match self {
+            Self::Legs(legs) => Outcome::of(legs.iter().map(|leg| leg.outcome)),
+            Self::Called(run) => run.ended(),
+        }
+    }
+
+    fn outputs(&self) -> Map<String, Value> {
+        match self {
+            // An output that a leg leaves empty is not set.
+            Self::Legs(legs) => {
+                let all = legs.iter().flat_map(|leg| leg.outputs.clone());
+                all.filter(|(_, value)| value != "").collect()
+            }
+            Self::Called(run) => run.called_outputs(),
+        }
+    }
+
+    fn legs(&self) -> Vec<&Leg> {
+        match self {
+            Self::Legs(legs) => legs.iter().collect(),
+            Self::Called(run) => run.legs().collect(),
+        }
+    }
 }
 
 /// A run of a workflow, and of the attempts after it.
 pub struct Run<'a> {
-    pub workflow: &'a Workflow,
+    pub workflow: Workflow,
     pub event: Event,
     /// Where the checkout comes from, and the stand-ins.
     pub stage: &'a Stage,
     pub mishap: Option<Mishap>,
-    /// The legs of each job in the newest attempt.
-    pub jobs: BTreeMap<String, Vec<Leg>>,
+    /// What the workflow's `inputs` are.
+    pub inputs: Value,
+    /// The repository's variables.
+    pub variables: Value,
+    /// Before the names of its legs, if another workflow called it.
+    pub prefix: String,
+    jobs: BTreeMap<String, Ended<'a>>,
 }
 
 impl<'a> Run<'a> {
-    pub fn new(workflow: &'a Workflow, event: Event, stage: &'a Stage) -> Self {
-        Self { workflow, event, stage, mishap: None, jobs: BTreeMap::new() }
+    pub fn new(file: &str, event: Event, stage: &'a Stage) -> Self {
+        Self::of(workflow(file), event, stage)
+    }
+
+    pub fn of(workflow: Workflow, event: Event, stage: &'a Stage) -> Self {
+        let (inputs, prefix) = (event.inputs.clone(), String::new());
+        Self { workflow, event, stage, mishap: None, inputs, variables: json!({}), prefix, jobs: BTreeMap::new() }
     }
 
     /// Runs all jobs: a first attempt, or "Re-run all jobs".
@@ -106,58 +144,142 @@ impl<'a> Run<'a> {
         for id in self.order() {
             let job = &self.workflow.jobs[&id];
             let needed_again = job.needs.iter().any(|need| again.contains(need));
-            let before = self.jobs.remove(&id).unwrap_or_default();
-            if needed_again || before.is_empty() || before.iter().any(|leg| leg.outcome != Outcome::Success) {
+            let before = self.jobs.remove(&id);
+            if needed_again || before.as_ref().is_none_or(|before| before.outcome() != Outcome::Success) {
                 again.push(id.clone());
             }
-            let mut before = before.into_iter();
-            let this: &Run = self;
-            let legs = std::thread::scope(|scope| {
-                let start = |row: Names| match before.next() {
-                    Some(leg) if leg.outcome == Outcome::Success && !needed_again => Ok(leg),
-                    _ => Err(scope.spawn({
-                        let id = &id;
-                        move || this.leg(id, job, &row)
-                    })),
-                };
-                let started: Vec<_> = job.matrix().into_iter().map(start).collect();
-                let end = |leg: Result<_, std::thread::ScopedJoinHandle<'_, Leg>>| {
-                    leg.unwrap_or_else(|running| {
-                        running.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-                    })
-                };
-                started.into_iter().map(end).collect()
-            });
-            self.jobs.insert(id, legs);
+            let before = before.filter(|_| !needed_again);
+            let ended = if job.uses.is_some() { self.call(&id, job, before) } else { self.legs_of(&id, job, before) };
+            self.jobs.insert(id, ended);
         }
     }
 
-    /// How a job ended: as GitHub sums up its legs.
-    pub fn outcome(&self, job: &str) -> Outcome {
-        let legs = self.jobs.get(job).map(Vec::as_slice).unwrap_or_default();
-        let any = |outcome| legs.iter().any(|leg| leg.outcome == outcome);
-        if any(Outcome::Failure) {
-            Outcome::Failure
-        } else if any(Outcome::Skipped) {
-            Outcome::Skipped
-        } else {
-            Outcome::Success
+    fn legs_of(&self, id: &str, job: &Job, before: Option<Ended<'a>>) -> Ended<'a> {
+        let mut before = match before {
+            Some(Ended::Legs(legs)) => legs.into_iter(),
+            _ => Vec::new().into_iter(),
+        };
+        let legs = std::thread::scope(|scope| {
+            let start = |row: Names| match before.next() {
+                Some(leg) if leg.outcome == Outcome::Success => Ok(leg),
+                _ => Err(scope.spawn(move || run_leg(self, id, job, &row))),
+            };
+            let started: Vec<_> = job.matrix().into_iter().map(start).collect();
+            let end = |leg: Result<_, std::thread::ScopedJoinHandle<'_, Leg>>| {
+                leg.unwrap_or_else(|running| running.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            };
+            started.into_iter().map(end).collect()
+        });
+        Ended::Legs(legs)
+    }
+
+    /// Has the workflow run that the job calls.
+    fn call(&self, id: &str, job: &Job, before: Option<Ended<'a>>) -> Ended<'a> {
+        let scope = self.scope(job, &Names::new());
+        let skipped = Leg::skipped(&format!("{}{}", self.prefix, job.name));
+        if !scope.holds(job.condition.as_deref()).unwrap_or_else(|error| panic!("{id}: {error}")) {
+            return Ended::Legs(vec![skipped]);
         }
+        if let Some(Ended::Called(mut run)) = before {
+            run.mishap.clone_from(&self.mishap);
+            run.failed();
+            return Ended::Called(run);
+        }
+        let called = workflow(job.called().unwrap_or_else(|| panic!("{id}: {:?} is not here", job.uses)));
+        let mut inputs = called.defaults();
+        for (name, value) in &job.with {
+            let text = value.as_str().map(|text| scope.fill(text).unwrap_or_else(|error| panic!("{id}: {error}")));
+            // A boolean input is given as the text of one.
+            let value = match (text, inputs.get(name)) {
+                (Some(text), Some(Value::Bool(_))) => (text == "true").into(),
+                (Some(text), _) => text.into(),
+                (None, _) => value.clone(),
+            };
+            inputs.insert(name.clone(), value);
+        }
+        let prefix = format!("{}{} / ", self.prefix, job.name);
+        let mut run = Run {
+            mishap: self.mishap.clone(),
+            inputs: inputs.into(),
+            prefix,
+            ..Run::of(called, self.event.clone(), self.stage)
+        };
+        run.all();
+        Ended::Called(Box::new(run))
+    }
+
+    /// What the names in the expressions of a job stand for, before its first step.
+    pub fn scope(&self, job: &Job, row: &Names) -> Scope {
+        let contexts = json!({
+            "github": {
+                "event_name": self.event.name,
+                "event": { "repository": { "default_branch": "main" } },
+                "ref": self.event.ref_name,
+                "ref_name": self.event.ref_name,
+                "repository": REPOSITORY,
+                "sha": self.stage.commit_of(&self.event.ref_name),
+                "token": TOKEN,
+            },
+            "inputs": self.inputs,
+            "secrets": { "GITHUB_TOKEN": TOKEN },
+            "vars": self.variables,
+            "matrix": row,
+            "needs": self.needs(job),
+            "env": {},
+        });
+        let success = job.needs.iter().all(|need| self.outcome(need) == Outcome::Success);
+        Scope { contexts, success }
+    }
+
+    /// How a job ended.
+    pub fn outcome(&self, job: &str) -> Outcome {
+        self.jobs.get(job).unwrap_or_else(|| panic!("no job {job}")).outcome()
+    }
+
+    /// How all of it ended.
+    fn ended(&self) -> Outcome {
+        Outcome::of(self.jobs.values().map(Ended::outcome).filter(|outcome| *outcome != Outcome::Skipped))
+    }
+
+    /// The run of the workflow that a job called.
+    pub fn called(&self, job: &str) -> &Run<'a> {
+        match &self.jobs[job] {
+            Ended::Called(run) => run,
+            Ended::Legs(_) => panic!("{job} was not reached, or calls no workflow\n{}", self.log()),
+        }
+    }
+
+    /// What a caller gets of this run.
+    fn called_outputs(&self) -> Map<String, Value> {
+        let job = |(id, ended): (&String, &Ended<'a>)| {
+            (id.clone(), json!({ "result": ended.outcome().name(), "outputs": ended.outputs() }))
+        };
+        let jobs: Map<String, Value> = self.jobs.iter().map(job).collect();
+        let scope = Scope { contexts: json!({ "jobs": jobs, "inputs": self.inputs }), success: true };
+        let fill = |(name, value): (&String, &str)| {
+            (name.clone(), scope.fill(value).unwrap_or_else(|error| panic!("{error}")).into())
+        };
+        self.workflow.outputs().map(fill).collect()
+    }
+
+    /// The legs of all jobs in the newest attempt.
+    pub fn legs(&self) -> impl Iterator<Item = &Leg> {
+        self.jobs.values().flat_map(Ended::legs)
     }
 
     /// Everything the jobs wrote for people to read.
     pub fn summary(&self) -> String {
-        self.jobs.values().flatten().map(|leg| leg.summary.as_str()).collect()
+        self.legs().map(|leg| leg.summary.as_str()).collect()
     }
 
     /// Everything the jobs said.
     pub fn log(&self) -> String {
-        self.jobs.values().flatten().map(|leg| format!("=== {}: {:?}\n{}", leg.name, leg.outcome, leg.log)).collect()
+        self.legs().map(|leg| format!("=== {}: {:?}\n{}", leg.name, leg.outcome, leg.log)).collect()
     }
 
     /// The leg of that name.
     pub fn the(&self, name: &str) -> &Leg {
-        self.jobs.values().flatten().find(|leg| leg.name == name).unwrap_or_else(|| panic!("no leg {name}"))
+        self.legs().find(|leg| leg.name == name).unwrap_or_else(|| panic!("no leg {name}"))
     }
 
     fn order(&self) -> Vec<String> {
@@ -175,191 +297,9 @@ impl<'a> Run<'a> {
 
     fn needs(&self, job: &Job) -> Value {
         let need = |id: &String| {
-            let mut outputs = Map::new();
-            for leg in self.jobs.get(id).into_iter().flatten() {
-                // An output that a leg leaves empty is not set.
-                outputs.extend(leg.outputs.clone().into_iter().filter(|(_, value)| value != ""));
-            }
-            (id.clone(), json!({ "result": self.outcome(id).name(), "outputs": outputs }))
+            let ended = &self.jobs[id];
+            (id.clone(), json!({ "result": ended.outcome().name(), "outputs": ended.outputs() }))
         };
         Value::Object(job.needs.iter().map(need).collect())
     }
-
-    fn leg(&self, id: &str, job: &Job, row: &Names) -> Leg {
-        let runner = Scope { contexts: json!({ "matrix": row }), success: true }.fill(&job.runs_on);
-        let runner = runner.unwrap_or_else(|error| panic!("{id}: {error}"));
-        let place = tempfile::tempdir().expect("a place for the job");
-        let workspace = place.path().join("work");
-        fs::create_dir(&workspace).expect("a workspace");
-        let system = if runner.starts_with("macos") { "macOS" } else { "Linux" };
-        let contexts = json!({
-            "github": {
-                "event_name": self.event.name,
-                "ref": self.event.ref_name,
-                "ref_name": self.event.ref_name,
-                "token": TOKEN,
-                "workspace": workspace,
-            },
-            "inputs": self.event.inputs,
-            "matrix": row,
-            "needs": self.needs(job),
-            "runner": { "os": system },
-            "steps": {},
-            "env": {},
-        });
-        let success = job.needs.iter().all(|need| self.outcome(need) == Outcome::Success);
-        let mut leg = Running {
-            run: self,
-            scope: Scope { contexts, success },
-            place: place.path(),
-            workspace,
-            path: Vec::new(),
-            environment: Names::new(),
-            leg: Leg {
-                name: String::new(),
-                outcome: Outcome::Skipped,
-                steps: Vec::new(),
-                log: String::new(),
-                summary: String::new(),
-                left_behind: Vec::new(),
-                outputs: Map::new(),
-            },
-        };
-        leg.execute(job).unwrap_or_else(|error| panic!("{id}: {error}"));
-        for directory in [leg.place, &leg.workspace] {
-            let entries = directory.read_dir().expect("a readable directory").flatten();
-            leg.leg.left_behind.extend(entries.map(|entry| entry.file_name().to_string_lossy().into_owned()));
-        }
-        leg.leg
-    }
-}
-
-/// A leg under way.
-struct Running<'a> {
-    run: &'a Run<'a>,
-    scope: Scope,
-    place: &'a Path,
-    workspace: PathBuf,
-    /// What steps added to PATH, newest first.
-    path: Vec<PathBuf>,
-    environment: Names,
-    leg: Leg,
-}
-
-impl Running<'_> {
-    fn execute(&mut self, job: &Job) -> Result<(), String> {
-        self.leg.name = self.scope.fill(&job.name)?;
-        if !self.scope.holds(job.condition.as_deref())? {
-            return Ok(());
-        }
-        self.scope.success = true;
-        for (name, value) in self.run.workflow.env.iter().chain(&job.env) {
-            let value = self.scope.fill(value)?;
-            self.set_environment(name, value);
-        }
-        for step in &job.steps {
-            let outcome =
-                if self.scope.holds(step.condition.as_deref())? { self.step(step)? } else { Outcome::Skipped };
-            self.scope.success &= outcome != Outcome::Failure;
-            if let Some(id) = &step.id {
-                let step = &mut self.scope.contexts["steps"][id];
-                step["outcome"] = outcome.name().into();
-                step["conclusion"] = outcome.name().into();
-            }
-            self.leg.steps.push((step.name.clone(), outcome));
-        }
-        for (name, value) in &job.outputs {
-            let value = self.scope.fill(value)?;
-            self.leg.outputs.insert(name.clone(), value.into());
-        }
-        self.leg.outcome = if self.scope.success { Outcome::Success } else { Outcome::Failure };
-        Ok(())
-    }
-
-    fn step(&mut self, step: &Step) -> Result<Outcome, String> {
-        self.leg.log += &format!("--- {}\n", step.name);
-        let mut environment = self.environment.clone();
-        for (name, value) in &step.env {
-            environment.insert(name.clone(), self.scope.fill(value)?);
-        }
-        let with: Names = step
-            .with
-            .iter()
-            .map(|(name, value)| Ok((name.clone(), self.scope.fill(value.as_str().unwrap_or_default())?)))
-            .collect::<Result<_, String>>()?;
-        let platform = self.scope.contexts["matrix"]["platform"].as_str().unwrap_or_default();
-        let command = match (&step.uses, &step.run) {
-            (Some(uses), None) => stand_ins::action(uses, &with)?,
-            (None, Some(run)) => stand_ins::command(run, platform).unwrap_or_else(|| run.clone()),
-            _ => return Err(format!("{}: a step either uses or runs something", step.name)),
-        };
-        let outcome = self.shell(step.id.as_deref(), &command, &environment);
-        if let Some(mishap) = &self.run.mishap
-            && (mishap.leg, mishap.after) == (self.leg.name.as_str(), step.name.as_str())
-        {
-            (mishap.what)(self.run.stage, &self.workspace);
-        }
-        Ok(outcome)
-    }
-
-    fn set_environment(&mut self, name: &str, value: String) {
-        self.scope.contexts["env"][name] = value.clone().into();
-        self.environment.insert(name.to_owned(), value);
-    }
-
-    /// Runs `command` as GitHub's runner does, and takes up what it wrote to the runner's files.
-    fn shell(&mut self, id: Option<&str>, command: &str, environment: &Names) -> Outcome {
-        let script = self.place.join("step.sh");
-        fs::write(&script, command).expect("a writable place");
-        let files = ["OUTPUT", "ENV", "PATH", "STEP_SUMMARY"].map(|name| (name, self.place.join(name)));
-        let stage = self.run.stage;
-        let path = self.path.iter().cloned().chain(stage.path());
-        let mut shell = Command::new("bash");
-        shell.args(["--noprofile", "--norc", "-e", "-o", "pipefail"]).arg(&script);
-        shell.current_dir(&self.workspace).env_clear().envs(stage.environment());
-        shell.env("PATH", std::env::join_paths(path).expect("a PATH"));
-        shell.env("HOME", self.place).env("RUNNER_TEMP", self.place).env("TMPDIR", self.place);
-        shell.env("RUNNER_OS", self.scope.contexts["runner"]["os"].as_str().unwrap_or_default());
-        shell.envs([("CI", "true"), ("GITHUB_ACTIONS", "true"), ("GITHUB_REPOSITORY", REPOSITORY)]);
-        shell.env("GITHUB_EVENT_NAME", self.run.event.name).env("GITHUB_REF_NAME", &self.run.event.ref_name);
-        shell.env("GITHUB_RUN_ID", "1").env("GITHUB_WORKSPACE", &self.workspace);
-        for (name, file) in &files {
-            fs::write(file, "").expect("a writable place");
-            shell.env(format!("GITHUB_{name}"), file);
-        }
-        let output = shell.envs(environment).output().expect("bash starts");
-        for text in [&output.stdout, &output.stderr] {
-            self.leg.log += &String::from_utf8_lossy(text);
-        }
-        let [set, exported, path, summary] =
-            files.map(|(_, file)| fs::read_to_string(file).expect("the file was there before the step"));
-        if let Some(id) = id {
-            let outputs: Map<String, Value> =
-                entries(&set).into_iter().map(|(name, value)| (name, value.into())).collect();
-            self.scope.contexts["steps"][id] = json!({ "outputs": outputs });
-        }
-        for (name, value) in entries(&exported) {
-            self.set_environment(&name, value);
-        }
-        self.path.splice(0..0, path.lines().map(PathBuf::from));
-        self.leg.summary += &summary;
-        if output.status.success() { Outcome::Success } else { Outcome::Failure }
-    }
-}
-
-/// The entries of `GITHUB_OUTPUT` or `GITHUB_ENV`: `name=value`, or `name<<end`, lines and `end`.
-fn entries(text: &str) -> Vec<(String, String)> {
-    let mut lines = text.lines();
-    let mut entries = Vec::new();
-    while let Some(line) = lines.next() {
-        let equals = line.find('=').unwrap_or(usize::MAX);
-        match line.split_once("<<").filter(|(name, _)| name.len() < equals) {
-            Some((name, end)) => {
-                let value: Vec<_> = lines.by_ref().take_while(|line| *line != end).collect();
-                entries.push((name.to_owned(), value.join("\n")));
-            }
-            None => entries.extend(line.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()))),
-        }
-    }
-    entries
 }

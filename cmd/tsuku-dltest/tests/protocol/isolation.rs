@@ -258,7 +258,11 @@ fn a_library_that_eats_memory_dies_alone(world: &World) -> Result<(), String> {
     let directory = world.empty_directory("memory");
     let (hungry, healthy) = (world.library(&directory, "allocate"), world.library(&directory, "healthy"));
     let mut command = Command::new("sh");
-    command.args(["-c", "ulimit -v 200000; exec \"$@\"", "sh"]).arg(&world.program).args([&healthy, &hungry, &healthy]);
+    command
+        .args(["-c", "ulimit -v 200000; exec \"$@\"", "sh"])
+        .arg(&world.program)
+        .args(["--timeout-ms", "20000"])
+        .args([&healthy, &hungry, &healthy]);
     let run = Run::from(command.stdin(Stdio::null()).output().expect("sh can be run"));
     assert_eq!(run.errors(), [None, Some("killed by SIGSEGV while loading".to_owned()), None]);
     Ok(())

@@ -1,8 +1,11 @@
 //! `docs/protocol.md`, tested: every guarantee there has a test of its name here, and every test runs once for each
 //! platform whose artifacts this machine can run (see `world.rs`). What it cannot run is listed as ignored.
 
+#[cfg(not(target_env = "musl"))]
+mod agreement;
 mod answers;
 mod arguments;
+mod campaign;
 mod client;
 mod documents;
 #[cfg(not(target_env = "musl"))]
@@ -17,6 +20,8 @@ mod real;
 #[allow(dead_code)]
 #[path = "../../../release-helper/tests/support/skipped.rs"]
 mod skipped;
+#[cfg(not(target_env = "musl"))]
+mod stand_in;
 mod world;
 
 use std::collections::HashSet;
@@ -37,6 +42,7 @@ fn main() {
     let tests: Vec<Test> = [
         answers::TESTS,
         arguments::TESTS,
+        campaign::TESTS,
         client::TESTS,
         documents::TESTS,
         isolation::TESTS,
@@ -51,10 +57,7 @@ fn main() {
     documents::assert_each_guarantee_has_its_test(&names);
 
     let worlds = if arguments.list { world::all() } else { world::built() };
-    #[cfg(not(target_env = "musl"))]
-    let mut trials = faults::trials(&worlds, &tests);
-    #[cfg(target_env = "musl")]
-    let mut trials = Vec::new();
+    let mut trials = of_all_platforms(&worlds, &tests);
     for world in worlds {
         let world = match world {
             Ok(world) => world,
@@ -64,7 +67,7 @@ fn main() {
                 continue;
             }
         };
-        for &(name, test) in &tests {
+        for &(name, test) in tests.iter().chain(of_the_stand_in(&world)) {
             let here = Arc::clone(&world);
             let full_name = format!("{}::{name}", world.platform);
             let beyond = machine::beyond_emulation(&world, name);
@@ -85,6 +88,32 @@ fn main() {
         }
     }
     libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// What is tested once, and not for each platform.
+#[cfg(not(target_env = "musl"))]
+fn of_all_platforms(worlds: &[world::Built], tests: &[Test]) -> Vec<Trial> {
+    let mut trials = faults::trials(worlds, tests);
+    trials.push(agreement::trial(worlds));
+    trials
+}
+
+/// What is tested of the stand-in for macOS, if a platform runs there.
+#[cfg(not(target_env = "musl"))]
+fn of_the_stand_in(world: &World) -> &'static [Test] {
+    if world.is_stand_in() { stand_in::TESTS } else { &[] }
+}
+
+/// On the arm64 machine (`machine.rs`) there is nothing to build or sign with.
+#[cfg(target_env = "musl")]
+fn of_all_platforms(_: &[world::Built], _: &[Test]) -> Vec<Trial> {
+    Vec::new()
+}
+
+/// As above.
+#[cfg(target_env = "musl")]
+fn of_the_stand_in(_: &World) -> &'static [Test] {
+    &[]
 }
 
 /// What becomes of a test that cannot run, which is told in the one way that all tests tell it.

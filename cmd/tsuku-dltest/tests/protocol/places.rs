@@ -271,15 +271,17 @@ fn a_replaced_program_starts_no_child(world: &World) -> Result<(), String> {
         return Err("a child is not executed there".to_owned());
     }
     // As a driver of another version would start this one.
-    let crash = world.library(&world.empty_directory("replaced"), "segfault");
+    let directory = world.empty_directory("replaced");
+    let crash = world.library(&directory, "segfault");
     let role = "tsuku-dltest: loader";
     let mut command = world.command_with(&["--argv0", role]);
     if !world.is_stand_in() {
         command.arg0(role);
     }
-    command.args(["tsuku-dltest v0.0.0-other\n", "0", "1000"]).arg(&crash);
+    command.args(["tsuku-dltest v0.0.0-other\n", "1000"]).arg(&crash);
     // Memory where its slot would be.
-    let memory = tempfile::tempfile().expect("there is room");
+    let path = directory.join("memory");
+    let memory = fs::File::options().read(true).write(true).create_new(true).open(path).expect("target is writable");
     memory.set_len(1 << 24).expect("there is room");
     let fd = memory.as_raw_fd();
     // SAFETY: dup2() may be called between fork and exec.

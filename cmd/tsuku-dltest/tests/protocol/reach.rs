@@ -34,6 +34,7 @@ pub(crate) const NATIVE_ONLY: &[&str] = &[
     "the_callers_own_processes_are_left_alone",
     "numbers_that_begin_again_hurt_nobody",
     "what_computes_makes_no_room",
+    "mixed_batches_get_every_answer_and_leave_nothing",
 ];
 
 /// macOS tells nobody what a process left behind.
@@ -45,6 +46,7 @@ pub(crate) const LINUX_ONLY: &[&str] = &[
     "numbers_that_begin_again_hurt_nobody",
     "what_waits_makes_room_for_another",
     "what_computes_makes_no_room",
+    "mixed_batches_get_every_answer_and_leave_nothing",
 ];
 
 const SIGALRM: c_int = 14;
@@ -54,7 +56,7 @@ pub(crate) fn alive(pid: &str) -> bool {
     state(pid).is_some_and(|state| state != 'Z')
 }
 
-fn state(pid: &str) -> Option<char> {
+pub(crate) fn state(pid: &str) -> Option<char> {
     if cfg!(target_os = "macos") {
         let output = Command::new("ps").args(["-o", "stat=", "-p", pid]).output().expect("ps can be run");
         return output.stdout.first().map(|&state| state.into());
