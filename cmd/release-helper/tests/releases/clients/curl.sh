@@ -4,7 +4,10 @@
 set -euo pipefail
 
 client=$1 url=$2 repository=$3 id=$4 files=$5
-name=$(basename "$(ls -d "$files"/* | head -n 1)")
+for file in "$files"/*; do
+    name=$(basename "$file")
+    break
+done
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"

@@ -4,8 +4,11 @@
 set -euo pipefail
 
 gh=$1 assets=$2
-first=$(basename "$(ls -d "$assets"/* | head -n 1)")
-second=$(basename "$(ls -d "$assets"/* | tail -n 1)")
+first=
+for asset in "$assets"/*; do
+    second=$(basename "$asset")
+    first=${first:-$second}
+done
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cell() { echo "cell: $1"; }
