@@ -10,6 +10,7 @@ mod command;
 mod common;
 mod conformance;
 mod finalizing;
+mod graphql;
 mod guard;
 #[path = "../support/installed.rs"]
 mod installed;
