@@ -71,10 +71,12 @@ pub fn draft(client: &Client, tag: &str, notes: &Notes<'_>) -> Result<Draft> {
     Ok(Draft { id: release.id, tag: tag.to_owned(), state, url: release.html_url })
 }
 
-/// Makes sure that `release` is the only one of its tag. Empty twins that a run of `draft` left behind are removed.
-pub(super) fn ensure_only(client: &Client, release: &Release, state: &str, next: &str) -> Result<()> {
+/// Makes sure that `release` is the only one of its tag. Empty twins that a run of `draft` left behind are removed. Gives
+/// back the releases of all tags.
+pub(super) fn ensure_only(client: &Client, release: &Release, state: &str, next: &str) -> Result<Vec<Release>> {
     let tag = &release.tag_name;
-    let mut known = listed(client, tag).explain(format!("{state}: cannot list the releases for {tag}"), next)?;
+    let all = client.releases().explain(format!("{state}: cannot list the releases for {tag}"), next)?;
+    let mut known: Vec<Release> = all.iter().filter(|other| other.tag_name == *tag).cloned().collect();
     if known.iter().all(|other| other.id != release.id) {
         // The list lags behind the release we have read by its number.
         known.push(release.clone());
@@ -82,7 +84,10 @@ pub(super) fn ensure_only(client: &Client, release: &Release, state: &str, next:
     let ids: Vec<u64> = known.iter().map(|release| release.id).collect();
     let notes = Notes { given: release.body.as_deref(), addition: "" };
     let only = settle(client, tag, &notes, known)?;
-    if only.id == release.id { Ok(()) } else { refuse_ambiguous(tag, &ids) }
+    if only.id != release.id {
+        refuse_ambiguous(tag, &ids)?;
+    }
+    Ok(all)
 }
 
 /// What a draft is made of.

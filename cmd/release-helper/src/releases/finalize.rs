@@ -112,7 +112,7 @@ pub fn finalize(client: &Client, id: u64, expected: &Expectation) -> Result<Fina
         // The set once more, now with the sums: the state that gets published.
         let complete = wait_for_set(client, &release, expected, true, &state, &next)?;
         same_bytes(&complete, &sums, &source, &release, &state)?;
-        ensure_only(client, &release, &state, &next)?;
+        let all = ensure_only(client, &release, &state, &next)?;
         if let Some(commit) = &expected.commit {
             ensure_tag(client, &release.tag_name, commit).with_context(|| state.clone())?;
         }
@@ -120,7 +120,8 @@ pub fn finalize(client: &Client, id: u64, expected: &Expectation) -> Result<Fina
             let (tag, url) = (release.tag_name, release.html_url);
             return Ok(Finalized { tag, url, sums, draft: true, published_now: false, sums_restored: false });
         }
-        publish(client, &release, expected, &state, &next)?;
+        let latest = expected.latest && is_newest(&all, &release.tag_name);
+        publish(client, &release, latest, &state, &next)?;
     }
     let (published, sums_restored) = read_back(client, &release, expected, &sums, &source, &next)?;
     let published_now = release.draft;
@@ -141,11 +142,10 @@ pub fn ensure_tag(client: &Client, tag: &str, commit: &str) -> Result<()> {
 }
 
 /// Whether no release of a newer version is out: a correction of an old one must not become the latest.
-fn is_newest(client: &Client, tag: &str) -> Result<bool, Failure> {
-    let Ok(own) = tag.parse::<Tag>() else { return Ok(true) };
-    let releases = client.releases()?;
+fn is_newest(releases: &[Release], tag: &str) -> bool {
+    let Ok(own) = tag.parse::<Tag>() else { return true };
     let mut others = releases.iter().filter(|other| !other.draft && !other.prerelease && other.tag_name != tag);
-    Ok(!others.any(|other| other.tag_name.parse::<Tag>().is_ok_and(|other| other > own)))
+    !others.any(|other| other.tag_name.parse::<Tag>().is_ok_and(|other| other > own))
 }
 
 /// What to do about a release whose assets are not those of the contract.
@@ -249,10 +249,9 @@ fn same_bytes(assets: &[Asset], sums: &Sums, source: &Source, release: &Release,
 }
 
 /// The last write. After a failure the release itself says whether it happened.
-fn publish(client: &Client, release: &Release, expected: &Expectation, state: &str, next: &str) -> Result<()> {
+fn publish(client: &Client, release: &Release, latest: bool, state: &str, next: &str) -> Result<()> {
     let mut failures = 0;
     let mut attempt = || -> Result<(), Failure> {
-        let latest = expected.latest && is_newest(client, &release.tag_name)?;
         loop {
             let Err(failure) = client.publish(release.id, release.prerelease, latest) else { return Ok(()) };
             failures += 1;
