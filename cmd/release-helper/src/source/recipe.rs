@@ -50,8 +50,7 @@ fn workspace(root: &Path) -> Result<()> {
 }
 
 /// The plain keys of a profile; no overrides for packages or build scripts.
-const PROFILE: [&str; 12] = [
-    "inherits",
+const PROFILE: [&str; 11] = [
     "opt-level",
     "lto",
     "codegen-units",
