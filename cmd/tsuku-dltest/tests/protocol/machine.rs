@@ -133,11 +133,12 @@ fn pack(machine: &Path) -> PathBuf {
     copy(&base.join("docs/protocol.md"), &format!("{inside}/docs/protocol.md"));
     fs::create_dir_all(tree.join(format!("{inside}/cmd/dltest-protocol").trim_start_matches('/')))
         .expect("target is writable");
+    // Nothing may come between a test's name and how it ended: neither the tests' errors nor the kernel's messages.
     let script = format!(
         "#!/bin/busybox sh\n/bin/busybox --install -s /bin\nln -sf bash /bin/sh\nexport PATH=/usr/bin:/bin:/usr/sbin:/sbin\n\
          mkdir -p /proc /sys /dev /tmp\nmount -t proc proc /proc\nmount -t sysfs sys /sys\nmount -t devtmpfs dev /dev\nln -s /proc/self/fd /dev/fd\n\
          mount -t tmpfs tmp /tmp\nexport TSUKU_DLTEST_DIST=/dist {INSIDE}=/compiled RUST_BACKTRACE=0\n\
-         cd {inside}\n/tests --color never\necho \"ended with $?\"\npoweroff -f\n"
+         cd {inside}\n/tests --color never 2>/tmp/errors\necho \"ended with $?\"\ncat /tmp/errors\npoweroff -f\n"
     );
     fs::write(tree.join("init"), script).expect("target is writable");
     let archive = tree.with_extension("cpio");
@@ -157,7 +158,7 @@ fn pack(machine: &Path) -> PathBuf {
 fn boot(kernel: &Path, archive: &Path) -> String {
     let mut qemu = Command::new("qemu-system-aarch64");
     qemu.args(["-M", "virt", "-cpu", "max,pauth-impdef=on", "-smp", "2", "-m", "1024", "-nic", "none", "-nographic"]);
-    qemu.args(["-no-reboot", "-append", "console=ttyAMA0 quiet panic=-1"]);
+    qemu.args(["-no-reboot", "-append", "console=ttyAMA0 loglevel=1 panic=-1"]);
     qemu.arg("-kernel").arg(kernel).arg("-initrd").arg(archive).stdin(Stdio::null()).stdout(Stdio::piped());
     let mut child = qemu.spawn().expect("qemu can be started");
     let mut stdout = child.stdout.take().expect("there is a pipe");
