@@ -1,12 +1,12 @@
 //! What a signed or unsigned file will be, worked out before a byte of it is written.
 
 use std::io;
+use std::ops::Range;
 use std::sync::Mutex;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use object::macho;
 
-use super::digest::sweep;
 use super::fat::{Container, Slice};
 use super::form::{Form, PageSize};
 use super::identifier;
@@ -15,6 +15,7 @@ use super::layout::{Layout, Subject};
 use super::signature::Embedded;
 use super::source::{Sink, Source, Window};
 use super::{Signing, Style};
+use crate::bytes;
 use crate::error::Hint;
 
 /// `codesign` aligns all slices of a fat file to 16 KiB, whatever their pages are.
@@ -190,11 +191,12 @@ impl Part {
                 sink.write_at(base + offset, bytes)?;
             }
         }
-        sweep(self.end, |offset, chunk| {
-            if sink.is_settled() {
-                return Ok(());
-            }
-            let end = offset + chunk.len() as u64;
+        if sink.is_settled() {
+            return Ok(());
+        }
+        bytes::sweep(self.end, Vec::new, |chunk, range| {
+            let Range { start: offset, end } = range;
+            chunk.resize((end - offset) as usize, 0);
             let kept = self.kept.clamp(offset, end);
             let (content, padding) = chunk.split_at_mut((kept - offset) as usize);
             if self.signature.is_some() || !stays {
@@ -221,8 +223,9 @@ impl Part {
                     sink.write_at(base + table.offset + first, &hashes)?;
                 }
             }
-            Ok(())
-        })
+            Ok(!sink.is_settled())
+        })?;
+        Ok(())
     }
 }
 
