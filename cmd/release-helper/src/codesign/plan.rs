@@ -88,24 +88,23 @@ impl Plan {
 
     /// The file in `source` without signatures. If it has none it stays as it is.
     pub(super) fn unsign(source: &dyn Source) -> Result<Self> {
-        Self::without_signatures(source, false)
+        Self::without_signatures(source, false, is_signed(source)?)
     }
 
     /// The file in `source` without anything that signing changes: as [`Plan::unsign`] has it, and with a `__LINKEDIT`
-    /// without size in memory.
-    pub(super) fn bare(source: &dyn Source) -> Result<Self> {
-        Self::without_signatures(source, true)
+    /// without size in memory. `aligned` also sets aside how the slices of a fat file are aligned.
+    pub(super) fn bare(source: &dyn Source, aligned: bool) -> Result<Self> {
+        Self::without_signatures(source, true, aligned)
     }
 
-    fn without_signatures(source: &dyn Source, bare: bool) -> Result<Self> {
+    fn without_signatures(source: &dyn Source, bare: bool, aligned: bool) -> Result<Self> {
         let images = images(source)?;
-        let signed = images.iter().any(|(_, image)| image.signature.is_some());
         let part = |(window, image): (Window<'_>, Image)| {
             let name = image.architecture();
             unsign_image(&window, image, bare).context(name)
         };
         let parts = images.into_iter().map(part).collect::<Result<_>>()?;
-        Self::of_parts(source, parts, signed.then_some(FAT_ALIGNMENT))
+        Self::of_parts(source, parts, aligned.then_some(FAT_ALIGNMENT))
     }
 
     /// The file that a plan without signatures makes of `source`, to be read without being written.
@@ -227,6 +226,11 @@ impl Part {
         })?;
         Ok(())
     }
+}
+
+/// Whether an image of a file has a signature.
+pub(super) fn is_signed(source: &dyn Source) -> Result<bool> {
+    Ok(images(source)?.iter().any(|(_, image)| image.signature.is_some()))
 }
 
 /// All images of a file, in the order of its fat header.
