@@ -169,14 +169,14 @@ pub(super) fn become_driver() -> Result<(), Errno> {
 /// A slot and the library whose result it takes.
 type Work<'a> = Option<(Slot, &'a CStr)>;
 
-/// Starts a child that loads the libraries of `work` and reports in their slots; its process.
+/// Starts a child that loads the libraries of `work` and reports in their slots, which are side by side; its process.
 pub(crate) fn start(work: &[Work<'_>], _timeout: u32) -> Result<i32, Errno> {
     // SAFETY: this process has one thread, so the child may do what it likes.
     let pid = unsafe { fork() };
     // Neither the other children nor this one's own get its slots.
-    for (slot, _) in work.iter().flatten() {
+    if let Some(Some((first, _))) = work.first() {
         // SAFETY: changes nothing here.
-        let _ = unsafe { syscall!(MADVISE, slot.start().as_ptr(), SIZE, MADV_DONTFORK) };
+        let _ = unsafe { syscall!(MADVISE, first.start().as_ptr(), SIZE * work.len(), MADV_DONTFORK) };
     }
     if pid == 0 {
         child(work);
