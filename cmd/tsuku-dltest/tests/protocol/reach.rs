@@ -164,6 +164,12 @@ fn a_library_that_kills_the_driver_costs_one_answer(world: &World) -> Result<(),
 fn other_attacks_on_the_driver_change_no_answer(world: &World) -> Result<(), String> {
     let attacks = ["terminate-parent", "stop-parent", "signal-parent", "trace-parent", "print-to-parent"];
     expect(world, "attacks", &attacks.map(|behaviour| (behaviour, None)));
+    // One process for all of them: what traced the driver is still there when the next one hangs.
+    let directory = world.empty_directory("trace-and-hang");
+    let mut arguments = ["--isolation", "shared", "--timeout-ms", world.timeout()].map(PathBuf::from).to_vec();
+    arguments.extend(["trace-parent", "sleep", "healthy"].map(|behaviour| world.library(&directory, behaviour)));
+    let late = format!("timed out after {} ms while loading", world.timeout());
+    assert_eq!(world.run(&arguments).errors(), [None, Some(late), None]);
     Ok(())
 }
 
