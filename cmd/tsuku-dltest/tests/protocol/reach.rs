@@ -186,7 +186,7 @@ fn no_process_remains(world: &World) -> Result<(), String> {
     let pids = left_behind(&directory);
     assert_eq!(pids.len(), if world.is_musl() { 3 } else { behaviours.len() }, "{pids:?}");
     // On macOS the program kills them and cannot wait for their end.
-    let limit = Instant::now() + Duration::from_secs(if world.is_linux() { 0 } else { 20 });
+    let limit = Instant::now() + if world.is_linux() { Duration::ZERO } else { world.patience };
     for pid in pids {
         while alive(&pid) && Instant::now() < limit {
             std::thread::sleep(Duration::from_millis(5));
@@ -220,7 +220,7 @@ fn no_process_outlives_a_killed_program(world: &World) -> Result<(), String> {
         command.args(["--jobs", "4", "--timeout-ms", if world.is_linux() { "60000" } else { "1000" }]);
         command.stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = ignoring(&mut command, SIGALRM).args(&paths).spawn().expect("it starts");
-        let limit = Instant::now() + Duration::from_secs(20);
+        let limit = Instant::now() + world.patience;
         // On Linux also the supervisor, the driver, and what the daemon's library left.
         let expected = if world.is_linux() { 6 } else { 2 };
         let mut pids = loop {
