@@ -266,7 +266,7 @@ fn rebuild(
     let set = |name: &str, value: &str| (name.into(), Some(value.into()));
     let surroundings = cargo::Surroundings {
         home: Some(home),
-        jobs: Some(1),
+        jobs: Some(7),
         environment: vec![
             set("USER", "verifier"),
             set("TZ", "Pacific/Kiritimati"),

@@ -79,6 +79,10 @@ impl Client {
             return Err(anyhow::anyhow!("http://{host} would send the token in the clear"))
                 .hint("use https; plain http is for servers on this machine");
         }
+        if !cfg!(feature = "tls") && api.starts_with("https://") {
+            return Err(anyhow::anyhow!("this helper was built without TLS, and cannot ask {host}"))
+                .hint("use `cargo release-helper` instead of `cargo rehearse`");
+        }
         if !is_repository(repository) {
             return Err(anyhow::anyhow!("{repository:?} is not a repository")).hint("give --repo as in owner/name");
         }

@@ -8,6 +8,7 @@ mod call;
 mod conditional;
 mod directory;
 mod faults;
+#[cfg(feature = "graphql")]
 mod graphql;
 mod guard;
 mod http;
@@ -20,6 +21,10 @@ mod serve;
 mod shapes;
 mod store;
 mod tag;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "without_tls.rs"]
 mod tls;
 
 use std::collections::HashMap;
@@ -31,7 +36,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
-use rustls::ServerConfig;
 
 pub use faults::{Fault, Kind, Plan, Random, next as next_random};
 pub use http::Request;
@@ -125,7 +129,7 @@ struct Stop {
 struct Socket {
     listener: TcpListener,
     address: SocketAddr,
-    tls: Option<Arc<ServerConfig>>,
+    tls: Option<Arc<tls::Config>>,
     site: Arc<Site>,
     is_objects: bool,
 }
@@ -137,7 +141,7 @@ pub fn start(options: Options) -> Result<Running> {
     let store = store::Store::open(&options.directory, &options.tags, &head, options.faults.wants_history())?;
     let (mut sites, mut sockets) = (Vec::new(), Vec::new());
     let certificate = options.tls.then(|| options.directory.join("certificate.pem"));
-    let mut add = |listener, address: SocketAddr, tls: Option<Arc<ServerConfig>>| -> Result<()> {
+    let mut add = |listener, address: SocketAddr, tls: Option<Arc<tls::Config>>| -> Result<()> {
         // GitHub's bytes come from another host, too.
         let (objects, objects_address) = listen(&SocketAddr::new(address.ip(), 0).to_string())?;
         let scheme = if tls.is_some() { "https" } else { "http" };
@@ -154,7 +158,7 @@ pub fn start(options: Options) -> Result<Running> {
     if let Some(path) = &certificate {
         let names = vec![address.ip().to_string(), "localhost".to_owned()];
         let (listener, address) = listen(&SocketAddr::new(address.ip(), 0).to_string())?;
-        add(listener, address, Some(tls::configure(names, path)?))?;
+        add(listener, address, Some(Arc::new(tls::Config::new(names, path)?)))?;
     }
     let server = Arc::new(Server {
         store,
@@ -293,7 +297,7 @@ fn accept(server: &Arc<Server>, stop: &Arc<Stop>, socket: &Socket) {
         if let Ok(twin) = stream.try_clone() {
             connections().insert(number, twin);
         }
-        let Ok(stream) = tls::Stream::new(stream, socket.tls.as_ref()) else { continue };
+        let Ok(stream) = tls::accept(stream, socket.tls.as_deref()) else { continue };
         let (server, stop, site, is_objects) = (server.clone(), stop.clone(), socket.site.clone(), socket.is_objects);
         threads.push(std::thread::spawn(move || {
             serve::serve(&server, &site, stream, is_objects);

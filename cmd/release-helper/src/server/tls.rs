@@ -21,14 +21,12 @@ pub(super) enum Stream {
     Tls(Box<StreamOwned<ServerConnection, TcpStream>>),
 }
 
-impl Stream {
-    /// The server's side of `stream`; the handshake comes with the first read.
-    pub(super) fn new(stream: TcpStream, config: Option<&Arc<ServerConfig>>) -> Result<Self> {
-        Ok(match config {
-            None => Self::Plain(stream),
-            Some(config) => Self::Tls(Box::new(StreamOwned::new(ServerConnection::new(config.clone())?, stream))),
-        })
-    }
+/// The server's side of `stream`; the handshake comes with the first read.
+pub(super) fn accept(stream: TcpStream, config: Option<&Config>) -> Result<Stream> {
+    Ok(match config {
+        None => Stream::Plain(stream),
+        Some(config) => Stream::Tls(Box::new(StreamOwned::new(ServerConnection::new(config.0.clone())?, stream))),
+    })
 }
 
 impl Read for Stream {
@@ -66,21 +64,26 @@ impl Drop for Stream {
     }
 }
 
-/// Makes a certificate for `names`, writes it to `path` for clients to trust, and gives back what the server needs. It
-/// can vouch for no other certificate, and its key exists only in this process.
-pub(super) fn configure(names: Vec<String>, path: &Path) -> Result<Arc<ServerConfig>> {
-    let made = rcgen::generate_simple_self_signed(names).context("cannot make a certificate")?;
-    files::write(path, pem(made.cert.der()).as_bytes())?;
-    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der())
-        .map_err(|error| anyhow::anyhow!("cannot use the certificate's key: {error}"))?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .context("cannot prepare TLS")?
-        .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)
-        .context("cannot use the certificate")?;
-    Ok(Arc::new(config))
+/// A certificate and its key.
+pub(super) struct Config(Arc<ServerConfig>);
+
+impl Config {
+    /// Makes a certificate for `names`, and writes it to `path` for clients to trust. It can vouch for no other
+    /// certificate, and its key exists only in this process.
+    pub(super) fn new(names: Vec<String>, path: &Path) -> Result<Self> {
+        let made = rcgen::generate_simple_self_signed(names).context("cannot make a certificate")?;
+        files::write(path, pem(made.cert.der()).as_bytes())?;
+        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der())
+            .map_err(|error| anyhow::anyhow!("cannot use the certificate's key: {error}"))?;
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .context("cannot prepare TLS")?
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .context("cannot use the certificate")?;
+        Ok(Self(Arc::new(config)))
+    }
 }
 
 /// A certificate as text (RFC 7468).
