@@ -1,5 +1,7 @@
 //! `release-helper`: builds, inspects, signs, releases and verifies `tsuku-dltest`.
 
+mod inherited;
+
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -7,7 +9,9 @@ use release_helper::commands::Arguments;
 
 fn main() -> ExitCode {
     let command = Arguments::parse().command;
-    match release_helper::interrupt::clean_up_on_interrupt().and_then(|()| command.run()) {
+    // Before there is a second thread.
+    let prepared = inherited::close_on_exec().and_then(|()| release_helper::interrupt::clean_up_on_interrupt());
+    match prepared.and_then(|()| command.run()) {
         Ok(verdict) => verdict.into(),
         Err(error) => {
             release_helper::error::report(&error);

@@ -54,6 +54,8 @@ pub struct Call {
     hint: Option<String>,
     walls: Option<Walls>,
     limit: Option<Duration>,
+    /// What it is called in messages, if not by its file's name.
+    name: Option<&'static str>,
 }
 
 /// What a program that was called did.
@@ -91,7 +93,7 @@ impl Call {
 
     fn with_its_own(mut command: Command) -> Self {
         command.stdin(Stdio::null());
-        Self { command, hint: None, walls: None, limit: None }
+        Self { command, hint: None, walls: None, limit: None, name: None }
     }
 
     /// Adds an argument.
@@ -136,6 +138,12 @@ impl Call {
         self
     }
 
+    /// Names the program that the user knows, if another one starts it.
+    pub fn called(mut self, name: &'static str) -> Self {
+        self.name = Some(name);
+        self
+    }
+
     /// Says what to do when the program is missing or fails.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -150,7 +158,7 @@ impl Call {
             // To be stopped with all that it started, it leads a group of its own.
             self.command.process_group(0);
         }
-        let Self { mut command, hint, walls, limit } = self;
+        let Self { mut command, hint, walls, limit, .. } = self;
         let (child, running) = interrupt::child(limit.is_some(), || {
             let child = match walls {
                 Some(walls) => walls.spawn(command),
@@ -198,6 +206,9 @@ impl Call {
     }
 
     fn name(&self) -> String {
+        if let Some(name) = self.name {
+            return name.to_owned();
+        }
         let program = Path::new(self.command.get_program());
         program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned()
     }

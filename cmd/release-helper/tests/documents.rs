@@ -136,3 +136,23 @@ fn every_mutant_that_may_live_is_explained_and_every_file_that_is_mutated_is_the
         assert!(lines[at - 1].starts_with("# "), "{regex} is not explained");
     }
 }
+
+#[test]
+fn every_test_that_the_trust_model_names_is_there() {
+    let root = source::root(None).unwrap();
+    let text = std::fs::read_to_string(root.join("docs/trust.md")).unwrap();
+    let tests = root.join("cmd/release-helper/tests/verify");
+    let source = |module: &str| {
+        let beside = tests.join(format!("{module}.rs"));
+        let own = root.join("cmd/release-helper/src/build").join(format!("{module}.rs"));
+        std::fs::read_to_string(&beside).or_else(|_| std::fs::read_to_string(own)).unwrap()
+    };
+    let mut named = 0;
+    for (module, test) in text.split('`').filter_map(|word| word.split_once("::")) {
+        // A group of tests is named by what their names begin with.
+        let function = format!("fn {}", test.trim_end_matches('…'));
+        assert!(source(module).contains(&function), "{module}::{test}");
+        named += 1;
+    }
+    assert!(named > 50, "{named}");
+}

@@ -65,6 +65,9 @@ fn nix_build(platforms: &[&Platform], flake: &Path, again: bool) -> Result<Vec<P
     // Where the user's Nix is, and how it is set up.
     let is_own = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with("NIX_");
     command.envs(std::env::vars_os().filter(|(name, _)| is_own(name)));
+    if let Some(settings) = std::env::var_os("NIX_CONFIG") {
+        command.env("NIX_CONFIG", without_tokens(&settings.to_string_lossy()));
+    }
     // Nothing has to be switched on in the user's configuration; nor may an environment variable colour what Nix says.
     command.args(["--extra-experimental-features", "nix-command flakes", "build"]).env("NO_COLOR", "1");
     command.args(["--json", "--no-link", "--no-update-lock-file"]).current_dir(flake);
@@ -82,6 +85,12 @@ fn nix_build(platforms: &[&Platform], flake: &Path, again: bool) -> Result<Vec<P
     let built: Result<Vec<Built>> =
         serde_json::from_slice(&outcome.stdout).context("nix build --json printed something else");
     Ok(built?.into_iter().flat_map(|built| built.outputs.into_values()).collect())
+}
+
+/// The lines of `NIX_CONFIG` but those that hold tokens. Those in the user's nix.conf Nix reads by itself.
+fn without_tokens(settings: &str) -> String {
+    let is_token = |line: &&str| line.split('=').next().is_some_and(|name| name.trim().ends_with("access-tokens"));
+    settings.lines().filter(|line| !is_token(line)).map(|line| format!("{line}\n")).collect()
 }
 
 /// Does `work` again, after the demanded pauses, as long as it fails for want of a network.
@@ -327,6 +336,12 @@ mod tests {
             assert!(message.starts_with(meaning), "{message}");
             assert!(!hint.is_empty() && !message.contains(&hint));
         }
+    }
+
+    #[test]
+    fn settings_are_passed_on_without_their_tokens() {
+        let settings = "sandbox = true\naccess-tokens = github.com=secret\n extra-access-tokens=x=secret\ncores = 2";
+        assert_eq!(without_tokens(settings), "sandbox = true\ncores = 2\n");
     }
 
     #[test]

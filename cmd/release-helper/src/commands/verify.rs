@@ -51,6 +51,9 @@ pub struct Verify {
     /// Take an artifact without a valid attestation for a fault
     #[arg(long)]
     require_attestation: bool,
+    /// The repository whose reusable workflow made the artifacts, if it is not the release's own
+    #[arg(long, value_name = "OWNER/NAME", value_parser = runner::repository)]
+    signer_repo: Option<String>,
     /// Believe these keys of a Sigstore instance instead of the public one's that are compiled in
     #[arg(long, value_name = "FILE")]
     trusted_root: Option<PathBuf>,
@@ -136,6 +139,7 @@ impl Verify {
         };
         Ok(Demands {
             repository: self.remote.repository().map(str::to_owned),
+            signer: self.signer_repo.clone(),
             trusted_root: self.trusted_root.as_ref().map(read).transpose()?,
             required: self.require_attestation,
         })

@@ -26,6 +26,9 @@ pub const WORKFLOWS: [&str; 2] = ["release.yml", "build-rust.yml"];
 pub struct Claim {
     /// `owner/name` on GitHub.
     pub repository: String,
+    /// `owner/name` of the repository whose workflow made the artifact, if that is another one: a reusable workflow has
+    /// revisions of its own, and any of them is believed.
+    pub signer: Option<String>,
     /// The tag.
     pub tag: String,
     /// The tag's commit.

@@ -72,16 +72,22 @@ impl Claim {
             Some(SubjectAltName::Uri(uri)) => uri.as_str(),
             _ => bail!("its signer is no workflow"),
         };
+        let is_own = |signer: &&String| signer.eq_ignore_ascii_case(&self.repository);
+        let (wanted, revision) = match self.signer.as_ref().filter(|signer| !is_own(signer)) {
+            None => (repository.clone(), Some(&reference)),
+            Some(signer) => (format!("https://github.com/{signer}"), None),
+        };
         let workflow = signer
             .split_once("/.github/workflows/")
-            .filter(|(owner, _)| owner.eq_ignore_ascii_case(&repository))
+            .filter(|(owner, _)| owner.eq_ignore_ascii_case(&wanted))
             .and_then(|(_, rest)| rest.split_once('@'))
-            .filter(|(_, revision)| *revision == reference)
+            .filter(|(_, told)| revision.is_none_or(|revision| told == revision))
             .map(|(workflow, _)| workflow);
         ensure!(
             workflow.is_some_and(|workflow| WORKFLOWS.contains(&workflow)),
-            "its signer is {signer}, not {repository}/.github/workflows/{}@{reference}",
-            WORKFLOWS[0]
+            "its signer is {signer}, not {wanted}/.github/workflows/{}@{}",
+            WORKFLOWS[0],
+            revision.map_or("any revision", String::as_str)
         );
         let claims = &certificate.ci_claims;
         let same = |name: &str, told: &Option<String>, wanted: &str| {

@@ -21,6 +21,14 @@ pub(super) fn authority(url: &str) -> Option<&str> {
     (["http", "https"].contains(&scheme) && !authority.is_empty() && is_plain).then_some(authority)
 }
 
+/// Whether `text` is `owner/name`.
+pub(super) fn is_repository(text: &str) -> bool {
+    let is_name = |part: &str| {
+        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+    };
+    text.split('/').count() == 2 && text.split('/').all(is_name)
+}
+
 /// Host and port of `url`, to be shown.
 pub(super) fn host(url: &str) -> Option<&str> {
     authority(url.trim_end_matches('/'))

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use ureq::http;
 
-use super::address::{authority, is_loopback, is_public};
+use super::address::{authority, encode, is_loopback, is_public, is_repository};
 use super::clock::{Clock, Machine};
 use super::failure::{Cause, Failure, Waits};
 use super::limits::{Budget, Limits, refusal};
@@ -83,11 +83,7 @@ impl Client {
             return Err(anyhow::anyhow!("this helper was built without TLS, and cannot ask {host}"))
                 .hint("use `cargo release-helper` instead of `cargo rehearse`");
         }
-        let is_name = |part: &str| {
-            !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
-        };
-        let is_repository = repository.split('/').count() == 2 && repository.split('/').all(is_name);
-        if !is_repository {
+        if !is_repository(repository) {
             return Err(anyhow::anyhow!("{repository:?} is not a repository")).hint("give --repo as in owner/name");
         }
         let mut config = ureq::Agent::config_builder()
@@ -168,6 +164,17 @@ impl Client {
         // `https://api.github.com`, and `https://HOST/api/v3` of an own server.
         let host = self.api.strip_suffix("/api/v3").unwrap_or(&self.api).replacen("://api.", "://", 1);
         format!("{host}/{}", self.repository)
+    }
+
+    /// The page of a release of `tag`, which the server says is `told`: taken if it is one of this repository's releases,
+    /// and made of what the user named if not.
+    pub(super) fn release_page(&self, tag: &str, told: &str) -> String {
+        let releases = format!("{}/releases/", self.page());
+        let is_plain = |rest: &str| rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~/+%".contains(&byte));
+        match told.strip_prefix(&releases) {
+            Some(rest) if is_plain(rest) && !rest.contains("..") => told.to_owned(),
+            _ => format!("{releases}tag/{}", encode(tag)),
+        }
     }
 
     /// The address of `path` below the repository.
@@ -480,6 +487,26 @@ mod tests {
     fn the_token_shows_in_no_description_of_the_client() {
         assert!(!format!("{:?}", client("https://api.github.com")).contains("secret"));
         assert_eq!(client("https://api.github.com").redact("Bearer ghs_secret!"), "Bearer ***!");
+    }
+
+    #[test]
+    fn the_page_of_a_release_is_one_of_the_repositorys() {
+        let client = client("https://api.github.com");
+        for own in ["tag/v1.2.3", "tag/untagged-6de0c0ad5d8d21fe71ff"] {
+            let told = format!("https://github.com/o/r/releases/{own}");
+            assert_eq!(client.release_page("v1.2.3", &told), told);
+        }
+        for foreign in [
+            "https://github.com.evil.example/o/r/releases/tag/v1.2.3",
+            "https://github.com/o/r2/releases/tag/v1.2.3",
+            "http://github.com/o/r/releases/tag/v1.2.3",
+            "https://github.com/o/r/releases/../../../evil",
+            "https://github.com/o/r/releases/tag/v1.2.3) [log in](https://evil.example",
+            "javascript:alert(1)",
+            "",
+        ] {
+            assert_eq!(client.release_page("v1+2", foreign), "https://github.com/o/r/releases/tag/v1%2B2");
+        }
     }
 
     #[test]

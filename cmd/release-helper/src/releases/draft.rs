@@ -68,7 +68,7 @@ pub fn draft(client: &Client, tag: &str, notes: &Notes<'_>) -> Result<Draft> {
     if !release.draft {
         state = State::Published;
     }
-    Ok(Draft { id: release.id, tag: tag.to_owned(), state, url: release.html_url })
+    Ok(Draft { id: release.id, tag: tag.to_owned(), state, url: client.release_page(tag, &release.html_url) })
 }
 
 /// Makes sure that `release` is the only one of its tag. Empty twins that a run of `draft` left behind are removed. Gives

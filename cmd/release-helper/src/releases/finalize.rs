@@ -117,7 +117,8 @@ pub fn finalize(client: &Client, id: u64, expected: &Expectation) -> Result<Fina
             ensure_tag(client, &release.tag_name, commit).with_context(|| state.clone())?;
         }
         if !expected.publish {
-            let (tag, url) = (release.tag_name, release.html_url);
+            let url = client.release_page(&release.tag_name, &release.html_url);
+            let tag = release.tag_name;
             return Ok(Finalized { tag, url, sums, draft: true, published_now: false, sums_restored: false });
         }
         let latest = expected.latest && is_newest(&all, &release.tag_name);
@@ -125,7 +126,8 @@ pub fn finalize(client: &Client, id: u64, expected: &Expectation) -> Result<Fina
     }
     let (published, sums_restored) = read_back(client, &release, expected, &sums, &source, &next)?;
     let published_now = release.draft;
-    Ok(Finalized { tag: release.tag_name, url: published.html_url, sums, draft: false, published_now, sums_restored })
+    let url = client.release_page(&release.tag_name, &published.html_url);
+    Ok(Finalized { tag: release.tag_name, url, sums, draft: false, published_now, sums_restored })
 }
 
 /// Fails unless the tag means `commit` on the server: whoever can move a tag can have one commit built and another

@@ -6,7 +6,7 @@ use std::io::Write;
 use anyhow::{Context, Result};
 
 use super::Client;
-use super::address::host;
+use super::address::{host, is_repository};
 use crate::error::Hint;
 use crate::foreign;
 use crate::output::step;
@@ -21,6 +21,11 @@ pub struct Remote {
     /// The REST API, as of `release-helper serve-releases` for a rehearsal
     #[arg(long, value_name = "URL", env = API_URL, hide_env_values = true, default_value = GITHUB)]
     api_url: String,
+}
+
+/// Reads the name of a repository on a command line.
+pub fn repository(text: &str) -> Result<String, String> {
+    if is_repository(text) { Ok(text.to_owned()) } else { Err("a repository is owner/name".to_owned()) }
 }
 
 /// The variable that names the server which the token is for.

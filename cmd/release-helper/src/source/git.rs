@@ -12,10 +12,17 @@ use crate::process::Call;
 
 /// Fetching one commit of a small repository takes seconds.
 const LIMIT: Duration = Duration::from_secs(300);
+/// What git may write into one file, in blocks of 512 bytes, and how much memory it may take, in units of 1024 bytes, while
+/// it talks to a server: one whose answer never ends would fill both. (macOS has no such limit of memory.)
+const BOUNDED: &str = "ulimit -f 524288 && { ulimit -v 1048576 2>/dev/null || :; } && exec \"$@\"";
 
 /// A call of git in the repository at `root`.
 pub(super) fn git(root: &Path) -> Call {
-    let mut command = Command::new("git");
+    call(Command::new("git"), root)
+}
+
+/// As [`git`], by a `command` that starts git.
+fn call(mut command: Command, root: &Path) -> Call {
     // Objects are what their names say, whatever `git replace` was told; and none is fetched when one is missing.
     command.env("GIT_NO_REPLACE_OBJECTS", "1").env("GIT_NO_LAZY_FETCH", "1").env("GIT_OPTIONAL_LOCKS", "0");
     // Programs that a repository's configuration can name.
@@ -55,15 +62,21 @@ pub fn fetch(url: &str, tag: &str, destination: &Path) -> Result<String> {
     command.env("GIT_TERMINAL_PROMPT", "0").env("GIT_CONFIG_GLOBAL", "/dev/null");
     command.args(["init", "--quiet", "--bare", "--template=", "--"]).arg(destination);
     Call::new(command).read()?;
+    // Made once more, below its limits.
+    let mut command = Command::new("sh");
+    command.args(["-c", BOUNDED, "sh", "git"]);
     let reference = format!("+refs/tags/{tag}:refs/tags/{tag}");
     let allowed = format!("protocol.{scheme}.allow=always");
     let mut settings = vec!["protocol.allow=never", &allowed, "credential.helper=", "http.followRedirects=false"];
     settings.extend(["http.lowSpeedLimit=1000", "http.lowSpeedTime=30", "transfer.bundleURI=false", "gc.auto=0"]);
+    // One file, which has a limit; and no object is held in memory that is larger than any of ours.
+    settings.extend(["fetch.unpackLimit=1", "pack.threads=1", "core.bigFileThreshold=16m"]);
     if scheme == "http" {
         // This very machine: no proxy stands in between.
         settings.push("http.proxy=");
     }
-    git(destination)
+    call(command, destination)
+        .called("git")
         .with_network()
         .env("GIT_TERMINAL_PROMPT", "0")
         .env("GIT_CONFIG_GLOBAL", "/dev/null")

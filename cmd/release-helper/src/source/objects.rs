@@ -14,9 +14,10 @@ use crate::digest::hex;
 use crate::error::Hint;
 use crate::files;
 
-/// No source of a small program has more files, or more bytes.
-const MOST_OBJECTS: usize = 20_000;
-const MOST_BYTES: u64 = 256 * 1024 * 1024;
+/// No source of a small program has more files, more bytes, or directories in directories.
+const MOST_ENTRIES: usize = 20_000;
+const MOST_BYTES: usize = 256 * 1024 * 1024;
+const DEEPEST: usize = 64;
 
 /// A file of a commit.
 pub(super) struct File {
@@ -26,21 +27,71 @@ pub(super) struct File {
     content: Vec<u8>,
 }
 
-/// The objects of one commit, by name.
+/// Objects by name: kind and content.
 struct Objects(BTreeMap<String, (String, Vec<u8>)>);
 
 /// The files of `part` of `commit` in the repository at `root`. Fails if the program is made of anything but regular
 /// files with plain names.
+///
+/// Only what is wanted is read, one level of directories after the other, and counted wherever it lies: a tree can hold
+/// itself ten times over, ten levels deep, in a few hundred bytes.
 pub(super) fn read(root: &Path, commit: &str, part: Part) -> Result<Vec<File>> {
     ensure!(is_hash(commit), "{commit:?} is not the name of a commit");
-    let objects = Objects::load(root, commit)?;
+    let found = read_within(root, commit, part);
+    found.with_context(|| format!("cannot read the files of the commit {commit}"))
+}
+
+fn read_within(root: &Path, commit: &str, part: Part) -> Result<Vec<File>> {
+    let objects = Objects::load(root, [commit])?;
     let text = objects.get(commit, "commit")?;
     let tree = text.split(|&byte| byte == b'\n').next().unwrap_or_default();
     let tree = std::str::from_utf8(tree).ok().and_then(|line| line.strip_prefix("tree "));
-    let tree = tree.filter(|name| is_hash(name)).with_context(|| format!("the commit {commit} names no tree"))?;
-    let mut found = Vec::new();
-    objects.walk(tree, "", part, &mut found)?;
-    Ok(found)
+    let tree = tree.filter(|name| is_hash(name)).context("it names no tree")?;
+    let (mut files, mut entries) = (Vec::new(), 0);
+    let mut level = vec![(String::new(), tree.to_owned())];
+    for _ in 0..DEEPEST {
+        let trees = Objects::load(root, level.iter().map(|(_, name)| name.as_str()))?;
+        let mut below = Vec::new();
+        for (prefix, name) in &level {
+            trees.list(name, prefix, part, &mut |entry| {
+                entries += 1;
+                ensure!(entries <= MOST_ENTRIES, "it has more than {MOST_ENTRIES} files");
+                match entry.kind {
+                    Kind::Tree => below.push((format!("{}/", entry.path), entry.hash)),
+                    Kind::File { executable } => files.push((entry.path, entry.hash, executable)),
+                }
+                Ok(())
+            })?;
+        }
+        level = below;
+        if level.is_empty() {
+            break;
+        }
+    }
+    ensure!(level.is_empty(), "its directories are more than {DEEPEST} levels deep");
+    let contents = Objects::load(root, files.iter().map(|(_, hash, _)| hash.as_str()))?;
+    let mut bytes = 0;
+    let file = |(path, hash, executable): (String, String, bool)| {
+        let content = contents.get(&hash, "blob").with_context(|| path.clone())?.to_vec();
+        bytes += content.len();
+        ensure!(bytes <= MOST_BYTES, TOO_LARGE);
+        Ok(File { path: path.into(), executable, content })
+    };
+    files.into_iter().map(file).collect()
+}
+
+const TOO_LARGE: &str = "its files are larger than those of any honest source";
+
+/// What a tree says of something in it.
+struct Entry {
+    path: String,
+    hash: String,
+    kind: Kind,
+}
+
+enum Kind {
+    Tree,
+    File { executable: bool },
 }
 
 /// Writes `files` below the new directory `destination`.
@@ -60,41 +111,24 @@ pub(super) fn write(found: &[File], destination: &Path) -> Result<()> {
 }
 
 impl Objects {
-    /// All objects of `commit`, as git gives them.
-    fn load(root: &Path, commit: &str) -> Result<Self> {
-        let list =
-            git(root).args(["ls-tree", "-r", "-t", "-l", "-z", "--full-tree", "--end-of-options", commit]).read()?;
-        let mut names = vec![commit.to_owned()];
-        // The commit's own tree is not in the list.
-        let tree = git(root)
-            .args(["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("{commit}^{{tree}}")])
-            .read()?;
-        names.push(String::from_utf8_lossy(&tree).trim().to_owned());
-        let mut bytes = 0;
-        for entry in list.split(|&byte| byte == 0).filter(|entry| !entry.is_empty()) {
-            // Mode, kind, name, size, a tab, the path.
-            let head = entry.split(|&byte| byte == b'\t').next().unwrap_or_default();
-            let head = String::from_utf8_lossy(head).into_owned();
-            let fields: Vec<&str> = head.split_whitespace().collect();
-            let &[_, kind, name, size] = fields.as_slice() else { bail!("git lists {head:?} of {commit}") };
-            bytes += size.parse().unwrap_or(0);
-            // A submodule's commit lies elsewhere.
-            if kind != "commit" {
-                names.push(name.to_owned());
-            }
-        }
-        ensure!(names.len() <= MOST_OBJECTS, "the commit {commit} has {} files: too many", names.len());
-        ensure!(bytes <= MOST_BYTES, "the commit {commit} has {bytes} bytes: too many");
-        ensure!(names.iter().all(|name| is_hash(name)), "git lists objects of {commit} without names");
-        names.sort();
+    /// The objects called `names`, as git gives them. Nothing is read that is too large.
+    fn load<'a>(root: &Path, names: impl IntoIterator<Item = &'a str>) -> Result<Self> {
+        let mut names: Vec<&str> = names.into_iter().collect();
+        names.sort_unstable();
         names.dedup();
-        let mut request = tempfile::tempfile().context("cannot create a temporary file")?;
-        request
-            .write_all(names.join("\n").as_bytes())
-            .and_then(|()| request.rewind())
-            .context("cannot write a list")?;
-        let answer = git(root).args(["cat-file", "--batch"]).input(request).read()?;
-        Self::parse(&answer).with_context(|| format!("cannot read the objects of {commit}"))
+        let ask = |how: &str| {
+            let mut request = tempfile::tempfile().context("cannot create a temporary file")?;
+            let written = request.write_all(names.join("\n").as_bytes()).and_then(|()| request.rewind());
+            written.context("cannot write a list")?;
+            git(root).args(["cat-file", how]).input(request).read()
+        };
+        let mut bytes = 0_usize;
+        for line in String::from_utf8_lossy(&ask("--batch-check")?).lines() {
+            let size = line.split(' ').nth(2).and_then(|size| size.parse().ok());
+            bytes = bytes.saturating_add(size.with_context(|| format!("git says: {line}"))?);
+        }
+        ensure!(bytes <= MOST_BYTES, TOO_LARGE);
+        Self::parse(&ask("--batch")?)
     }
 
     /// Reads what `git cat-file --batch` says: a line with name, kind and size, the content, a line feed.
@@ -131,8 +165,8 @@ impl Objects {
         Ok(content)
     }
 
-    /// Adds the wanted files of the tree `name`, which lies at `prefix`.
-    fn walk(&self, name: &str, prefix: &str, part: Part, found: &mut Vec<File>) -> Result<()> {
+    /// Gives `found` the wanted entries of the tree `name`, which lies at `prefix`.
+    fn list(&self, name: &str, prefix: &str, part: Part, found: &mut impl FnMut(Entry) -> Result<()>) -> Result<()> {
         let mut rest = self.get(name, "tree")?;
         // Entries are a mode, a space, a file name, a NUL and the bytes of a hash.
         while !rest.is_empty() {
@@ -146,21 +180,18 @@ impl Objects {
             if part == Part::Program && !Part::is_program(&path) {
                 continue;
             }
-            match mode {
-                b"40000" | b"040000" => self.walk(&hex(hash), &format!("{path}/"), part, found)?,
-                b"100644" | b"100755" | b"100664" => found.push(File {
-                    content: self.get(&hex(hash), "blob").with_context(|| path.clone())?.to_vec(),
-                    path: path.into(),
-                    executable: mode == b"100755",
-                }),
-                _ if !Part::is_program(&path) => {}
+            let kind = match mode {
+                b"40000" | b"040000" => Kind::Tree,
+                b"100644" | b"100755" | b"100664" => Kind::File { executable: mode == b"100755" },
+                _ if !Part::is_program(&path) => continue,
                 b"120000" => return Err(anyhow!("{path} is a symbolic link")).hint(IRREGULAR),
                 b"160000" => return Err(anyhow!("{path} is a submodule")).hint(IRREGULAR),
                 other => {
                     let mode = String::from_utf8_lossy(other).into_owned();
                     return Err(anyhow!("{path} has the mode {mode}")).hint(IRREGULAR);
                 }
-            }
+            };
+            found(Entry { path, hash: hex(hash), kind })?;
         }
         Ok(())
     }

@@ -14,6 +14,8 @@ use crate::provenance::{Attested, Checker, Claim};
 pub struct Demands {
     /// `owner/name`, whose workflow must have made the artifacts.
     pub repository: Option<String>,
+    /// `owner/name` of the repository whose reusable workflow that may be instead.
+    pub signer: Option<String>,
     /// The `trusted_root.json` to believe; that of the public Sigstore instance if none is given.
     pub trusted_root: Option<String>,
     /// Whether an artifact without an attestation is a fault.
@@ -38,6 +40,7 @@ impl Demands {
         };
         let claim = self.repository.as_ref().map(|repository| Claim {
             repository: repository.clone(),
+            signer: self.signer.clone(),
             tag: tag.to_owned(),
             commit: commit.to_owned(),
         });

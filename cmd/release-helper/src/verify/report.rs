@@ -38,8 +38,8 @@ impl Report {
     /// Markdown.
     pub fn markdown(&self) -> String {
         let mut text = format!("## {}\n\n", markdown(&self.conclusion()));
-        let [origin, by] = [&self.origin, &self.rebuilder].map(|text| markdown(text));
-        let _ = writeln!(text, "Release {origin}, commit `{}`, rebuilt by {by}.\n", self.commit);
+        let [source, by, how] = [&self.source(), &self.rebuilder, &self.confinement].map(|text| markdown(text));
+        let _ = writeln!(text, "{source}. Rebuilt by {by}, {how}.\n");
         self.faults.iter().for_each(|fault| text += &format!("- **{}**\n", markdown(fault)));
         text += "\n| platform | verdict | attested | sha256 | why |\n| --- | --- | --- | --- | --- |\n";
         for row in &self.platforms {
@@ -64,8 +64,17 @@ impl Report {
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
              <title>{title}</title><style>{STYLE}</style></head><body>\n<h1 class=\"{class}\">{title}</h1>\n<dl>"
         );
-        for (name, value) in [("Release", &self.origin), ("Commit", &self.commit), ("Rebuilt by", &self.rebuilder)] {
+        for (name, value) in [
+            ("Release", &self.origin),
+            ("Commit", &self.commit),
+            ("Says", &self.said_by.join(" and ")),
+            ("Rebuilt by", &self.rebuilder),
+            ("Build", &self.confinement),
+        ] {
             let _ = write!(page, "<dt>{name}</dt><dd>{}</dd>", escape(value));
+        }
+        if self.contract == Whose::Tag {
+            page += "<dt>Contract</dt><dd>the tag's own</dd>";
         }
         page += "</dl>\n";
         if !self.faults.is_empty() {

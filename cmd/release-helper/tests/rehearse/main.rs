@@ -52,6 +52,28 @@ fn a_rehearsal_publishes_six_artifacts_that_are_rebuilt_bit_for_bit() {
 }
 
 #[test]
+fn a_rehearsal_whose_artifacts_are_not_rebuilt_bit_for_bit_says_no() {
+    let checkout = Checkout::new("not reproducible");
+    // What surrounds the second build is not what surrounded the first.
+    let path = checkout.path().join("cmd/tsuku-dltest/src/main.rs");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (line, seen) = ("const USAGE: &str = \"usage: ", "option_env!(\"SOURCE_DATE_EPOCH\").is_some()");
+    assert!(text.contains(line));
+    let other =
+        format!("const USAGE: &str = if {seen} {{ \"Usage\" }} else {{ PLAIN }};\nconst PLAIN: &str = \"usage: ");
+    std::fs::write(&path, text.replacen(line, &other, 1)).unwrap();
+    checkout.git(&["commit", "--quiet", "--all", "--message", "look at the environment"]);
+    let output = checkout.helper(&["rehearse", "v1.2.3", "--platform", "linux-amd64"]).output().unwrap();
+    let told = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+    assert_eq!(output.status.code(), Some(1), "{told:?}");
+    let row = told[0].lines().find(|line| line.starts_with("linux-amd64")).unwrap();
+    assert!(row.ends_with("NO"), "{told:?}");
+    assert!(told[1].contains("0 of 1 rebuilt bit for bit"), "{told:?}");
+    let output = checkout.helper(&["rehearse", "v1.2.3", "--platform", "linux-amd64", "--json"]).output().unwrap();
+    assert_eq!((output.status.code(), rows(&output.stdout)["linux-amd64"].2), (Some(1), false));
+}
+
+#[test]
 fn the_version_is_the_only_thing_a_tag_changes() {
     let checkout = Checkout::new("versions");
     let digest = |tag: &str| {

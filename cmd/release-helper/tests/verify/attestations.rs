@@ -20,7 +20,7 @@ fn bundles() -> PathBuf {
 }
 
 fn claim() -> Claim {
-    Claim { repository: ATTESTED.into(), tag: TAG.into(), commit: world().commit.clone() }
+    Claim { repository: ATTESTED.into(), signer: None, tag: TAG.into(), commit: world().commit.clone() }
 }
 
 fn why(attested: Attested) -> String {
@@ -119,7 +119,8 @@ fn real_provenance_of_github_made_from_a_branch_is_refused_for_that_alone() {
     };
     let bundle = fs::read(bundles().join("sigstore.js@2.0.0-provenance.sigstore.json")).unwrap();
     let commit = "f0b49a04e5a62250e0f60fb128004a73110fe311";
-    let claim = Claim { repository: "sigstore/sigstore-js".into(), tag: "v2.0.0".into(), commit: commit.into() };
+    let claim =
+        Claim { repository: "sigstore/sigstore-js".into(), signer: None, tag: "v2.0.0".into(), commit: commit.into() };
     let told = why(Checker::public_good().unwrap().attested(&package, Some(&bundle), Some(&claim)));
     let repository = "https://github.com/sigstore/sigstore-js/.github/workflows/release.yml";
     assert_eq!(told, format!("its signer is {repository}@refs/heads/main, not {repository}@refs/tags/v2.0.0"));
@@ -186,7 +187,7 @@ fn attested_release() -> Result<(Demands, Published), String> {
     }
     sum(&mut published);
     let trusted_root = Some(root(directory.path()));
-    Ok((Demands { repository: Some(ATTESTED.into()), trusted_root, required: false }, published))
+    Ok((Demands { repository: Some(ATTESTED.into()), signer: None, trusted_root, required: false }, published))
 }
 
 fn rebuilt(attestations: Demands) -> Rebuilt {
@@ -256,4 +257,50 @@ fn the_workflows_that_attest_are_those_that_are_believed() {
         }
     }
     assert!(!attesting.is_empty() && attesting.iter().all(|name| WORKFLOWS.contains(&name.as_str())), "{attesting:?}");
+}
+
+#[test]
+fn a_workflow_of_another_repository_is_believed_only_if_it_is_named() {
+    let directory = match made(b"an artifact", &[]) {
+        Ok(directory) => directory,
+        Err(reason) => return skipped("a_workflow_of_another_repository_is_believed_only_if_it_is_named", &reason),
+    };
+    let checker = Checker::with_root(&root(directory.path())).unwrap();
+    let attested = |case: &str, signer: Option<&str>| {
+        let bundle = fs::read(directory.path().join(format!("{case}.json"))).unwrap();
+        let claim = Claim { signer: signer.map(str::to_owned), ..claim() };
+        checker.attested(b"an artifact", Some(&bundle), Some(&claim))
+    };
+    for case in ["elsewhere-at-a-tag", "elsewhere-at-a-commit"] {
+        assert_eq!(attested(case, Some("octo/workflows")), Attested::Yes, "{case}");
+        assert_eq!(attested(case, Some("OCTO/Workflows")), Attested::Yes, "{case}");
+        for other in [None, Some(ATTESTED), Some("octo/workflow"), Some("octo/workflows-2")] {
+            assert!(why(attested(case, other)).starts_with("its signer is "), "{case}: {other:?}");
+        }
+    }
+    // Named, it is believed about the workflow and about nothing else.
+    for (case, reason) in [
+        ("elsewhere-other-workflow", "its signer is"),
+        ("elsewhere-other-source", "its repository is"),
+        ("elsewhere-other-commit", "its commit is"),
+        ("elsewhere-other-tag", "its reference is"),
+        ("elsewhere-own-runner", "its runner is"),
+    ] {
+        let told = why(attested(case, Some("octo/workflows")));
+        assert!(told.starts_with(reason), "{case}: {told}");
+    }
+    // Who names one no longer believes the release's own.
+    assert!(why(attested("right-release", Some("octo/workflows"))).contains("not https://github.com/octo/workflows/"));
+    assert_eq!(attested("right-release", Some(ATTESTED)), Attested::Yes);
+    assert!(why(attested("claim-signer-at-another-tag", Some(ATTESTED))).starts_with("its signer is "));
+}
+
+#[test]
+fn a_signers_repository_is_an_owner_and_a_name() {
+    for wrong in ["octo", "octo/a/b", "https://github.com/octo/a", "octo/a?b", ""] {
+        let arguments = ["verify", TAG, "--repo", ATTESTED, "--signer-repo", wrong];
+        let output = Command::new(env!("CARGO_BIN_EXE_release-helper")).args(arguments).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(2) && told.contains("a repository is owner/name"), "{wrong:?}: {told}");
+    }
 }

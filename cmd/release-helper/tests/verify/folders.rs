@@ -83,7 +83,25 @@ fn a_file_name_that_acts_on_a_terminal_is_shown_so_that_it_does_not() {
 }
 
 #[test]
-fn a_report_replaces_a_regular_file_and_nothing_else() {
+fn names_that_lead_out_or_differ_by_case_alone_belong_to_no_release() {
+    for name in [" SHA256SUMS", "sha256sums", "Tsuku-dltest-linux-amd64", "..tsuku-dltest-linux-amd64", "-rf", "a\\b"] {
+        let directory = folder();
+        fs::write(directory.path().join(name), "x").unwrap();
+        let told = refusal_of_all(&read(directory.path()));
+        assert!(told.contains("does not belong"), "{name}: {told}");
+    }
+    // In the sums such names name no file.
+    for name in ["../SHA256SUMS", "/etc/passwd", "./tsuku-dltest-linux-amd64"] {
+        let directory = folder();
+        let sums = fs::read_to_string(directory.path().join("SHA256SUMS")).unwrap();
+        fs::write(directory.path().join("SHA256SUMS"), format!("{sums}{}  {name}\n", "0".repeat(64))).unwrap();
+        let told = refusal_of_all(&read(directory.path()));
+        assert!(told.contains("SHA256SUMS"), "{name}: {told}");
+    }
+}
+
+#[test]
+fn finding_11_a_report_replaces_a_regular_file_and_nothing_else() {
     let (assets, place) = (folder(), tempfile::tempdir().unwrap());
     let [kept, link, pipe] = ["kept.html", "link.html", "pipe.md"].map(|name| place.path().join(name));
     fs::write(&kept, "kept").unwrap();

@@ -1,8 +1,9 @@
 //! A release server that belongs to an attacker: it answers whatever a test wants, to anybody.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Command, Output};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -26,6 +27,8 @@ pub struct Site {
     /// What the API says of each asset, and its bytes.
     pub assets: Vec<(Value, Vec<u8>)>,
     pub answerer: Answerer,
+    /// What can be cloned from it.
+    pub repository: Option<PathBuf>,
 }
 
 impl Site {
@@ -42,6 +45,7 @@ impl Site {
             reference: json!({"ref": format!("refs/tags/{TAG}"), "object": {"type": "commit", "sha": world().commit}}),
             assets: assets.collect(),
             answerer: Box::new(|_, _, _| false),
+            repository: None,
         }
     }
 
@@ -137,13 +141,18 @@ impl Drop for Hostile {
 }
 
 fn serve(site: &Site, url: &str, mut stream: TcpStream, requests: &Mutex<Vec<String>>) {
-    let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
     loop {
-        let head: Vec<String> = lines.by_ref().map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
+        let lines = reader.by_ref().lines();
+        let head: Vec<String> = lines.map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
         let Some(path) = head.first().and_then(|line| line.split(' ').nth(1)).map(str::to_owned) else { return };
         requests.lock().unwrap().push(head.join("\n"));
         if (site.answerer)(&path, url, &mut stream) {
             return;
+        }
+        let git = path.strip_prefix(&format!("/{REPOSITORY}/"));
+        if let (Some(path), Some(repository)) = (git, &site.repository) {
+            return git_backend(repository, &head, path, reader, &mut stream);
         }
         let Some(path) = path.strip_prefix(&format!("/repos/{REPOSITORY}")) else {
             return answer(&mut stream, "404 Not Found", "", b"{}");
@@ -168,4 +177,36 @@ fn serve(site: &Site, url: &str, mut stream: TcpStream, requests: &Mutex<Vec<Str
 pub fn answer(stream: &mut TcpStream, status: &str, headers: &str, body: &[u8]) {
     let head = format!("HTTP/1.1 {status}\r\n{headers}content-length: {}\r\n\r\n", body.len());
     let _ = stream.write_all(&[head.as_bytes(), body].concat());
+}
+
+/// Answers as git's own server does, from the repository at `root`.
+fn git_backend(root: &Path, head: &[String], path: &str, body: impl Read, stream: &mut TcpStream) {
+    let header = |name: &str| {
+        let line = head.iter().find_map(|line| line.split_once(": ").filter(|(own, _)| own.eq_ignore_ascii_case(name)));
+        line.map(|(_, value)| value.to_owned()).unwrap_or_default()
+    };
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    let mut child = Command::new("git")
+        .arg("http-backend")
+        .env("GIT_PROJECT_ROOT", root.join(".git"))
+        .env("GIT_HTTP_EXPORT_ALL", "1")
+        .env("PATH_INFO", format!("/{path}"))
+        .env("QUERY_STRING", query)
+        .env("REQUEST_METHOD", head[0].split(' ').next().unwrap())
+        .env("CONTENT_TYPE", header("content-type"))
+        .env("HTTP_CONTENT_ENCODING", header("content-encoding"))
+        .env("GIT_PROTOCOL", header("git-protocol"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let length = header("content-length").parse().unwrap_or(0);
+    let mut input = child.stdin.take().unwrap();
+    let _ = std::io::copy(&mut body.take(length), &mut input);
+    drop(input);
+    let output = child.wait_with_output().unwrap().stdout;
+    let end = output.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
+    let headers = String::from_utf8_lossy(&output[..end + 2]).into_owned();
+    let status = headers.lines().find_map(|line| line.strip_prefix("Status: ")).unwrap_or("200 OK").to_owned();
+    answer(stream, &status, &format!("{headers}connection: close\r\n"), &output[end + 4..]);
 }

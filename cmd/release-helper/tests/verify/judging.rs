@@ -173,3 +173,16 @@ fn the_report_is_one_page_that_loads_nothing() {
     assert!(html.contains("<svg") && html.contains("linux-arm64-musl") && !html.contains("<script"));
     assert!(!html.contains("src=") && !html.contains("href=") && !html.contains("@import"));
 }
+
+#[test]
+fn every_report_says_who_said_the_commit_and_whether_the_build_was_confined() {
+    let report = judge(&release());
+    let strength = release_helper::confine::Strength::here().to_string();
+    for text in [report.html(), report.markdown().replace('\\', "")] {
+        assert!(text.contains(&strength) && text.contains(&report.commit) && text.contains("a test"), "{text}");
+    }
+    assert!(report.html().contains("<dt>Says</dt><dd>this repository</dd>"), "{}", report.html());
+    assert!(report.markdown().contains(", says this repository"), "{}", report.markdown());
+    let own = release_helper::verify::Report { contract: release_helper::verify::Whose::Tag, ..report };
+    assert!(own.html().contains("the tag's own") && own.markdown().contains("held to the tag's own contract"));
+}

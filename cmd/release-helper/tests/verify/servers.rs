@@ -28,7 +28,7 @@ fn an_honest_release_of_the_same_server_is_reproduced() {
 }
 
 #[test]
-fn a_list_with_a_next_page_for_ever_ends() {
+fn finding_10_a_list_with_a_next_page_for_ever_ends() {
     for items in [0, 1, 100] {
         let pages = Arc::new(AtomicUsize::new(0));
         let counter = pages.clone();
@@ -247,7 +247,7 @@ fn a_redirect_leads_to_no_other_scheme_and_not_round_in_circles() {
 }
 
 #[test]
-fn a_name_with_a_line_end_forges_no_verdict() {
+fn finding_9_a_name_with_a_line_end_forges_no_verdict() {
     let name = "x\nlinux-amd64       reproduced        22008 bytes, sha256 00\n\u{1b}[1A\u{1b}[2K\u{202e}";
     let server = Site::with_asset(name, b"x").serve();
     let [html, markdown] = ["report.html", "report.md"].map(server_path);
@@ -332,7 +332,7 @@ fn a_message_of_an_error_cannot_act_on_the_terminal() {
 }
 
 #[test]
-fn a_token_for_github_goes_to_no_other_server() {
+fn finding_12_a_token_for_github_goes_to_no_other_server() {
     let server = Site::honest().serve();
     let token = "ghs_a-real-token-of-somebody";
     let output = server.command(&[]).env("GITHUB_TOKEN", token).output().unwrap();
@@ -439,4 +439,78 @@ fn an_artifact_that_breaks_one_clause_is_not_let_into_a_release() {
     let other = place.path().join("tsuku-dltest-linux-amd64-musl");
     std::fs::rename(&path, &other).unwrap();
     assert!(format!("{:#}", check(&other, TAG).unwrap_err()).contains("breaks the contract"));
+}
+
+#[test]
+fn json_that_is_meant_to_break_its_reader_is_refused() {
+    let deep = format!("{}{}", "[".repeat(1_000_000), "]".repeat(1_000_000));
+    let id = |number: &str| {
+        format!("{{\"id\":{number},\"tag_name\":\"{TAG}\",\"draft\":false,\"upload_url\":\"\",\"html_url\":\"\"}}")
+    };
+    let bodies = [
+        deep,
+        id("18446744073709551616"),
+        id("-1"),
+        id("1e999"),
+        id("1.5"),
+        id("\"1\""),
+        id("null"),
+        "\u{feff}{}".into(),
+    ];
+    for body in bodies {
+        let text = body.clone();
+        let server = Site::answering(move |path, _, stream| {
+            let is_release = path.contains("/releases/tags/");
+            if is_release {
+                answer(stream, "200 OK", "", text.as_bytes());
+            }
+            is_release
+        })
+        .serve();
+        let refusal = Published::fetch(&server.client().with_clock(Arc::new(Jumping::default())), TAG).err();
+        let refusal = format!("{:#}", refusal.expect("it was read"));
+        assert!(refusal.contains("not the expected JSON"), "{}: {refusal}", &body[..body.len().min(60)]);
+    }
+}
+
+#[test]
+fn an_asset_that_is_described_twice_in_one_object_is_judged_by_its_bytes() {
+    let server = Site::answering(|path, _, stream| {
+        let is_list = path.contains("/releases/1/assets");
+        if is_list {
+            let name = "\"name\":\"SHA256SUMS\"";
+            let body = format!(
+                "[{{\"id\":0,{name},\"size\":1,{name},\"size\":2,\"state\":\"starter\",\"state\":\"uploaded\"}}]"
+            );
+            answer(stream, "200 OK", "", body.as_bytes());
+        }
+        is_list
+    })
+    .serve();
+    assert!(never_reproduced(&server.fetch().unwrap()).contains("the API says it has 2 bytes"));
+}
+
+#[test]
+fn an_answer_that_says_it_is_packed_is_not_unpacked() {
+    // gzip of 10 MB of zeros would be 10 kB; the reader asks for no encoding, and undoes none.
+    for encoding in ["gzip", "deflate", "br"] {
+        let headers = format!("content-encoding: {encoding}\r\n");
+        let mut site = Site::honest();
+        let bytes = site.assets.iter().find(|(about, _)| about["name"] == LINUX).unwrap().1.clone();
+        site.answerer = Box::new(move |path, _, stream| {
+            let is_asset = path.contains("/releases/assets/");
+            if is_asset {
+                answer(stream, "200 OK", &headers, &[b"\x1f\x8b\x08", &bytes[..]].concat());
+            }
+            is_asset
+        });
+        assert!(never_reproduced(&site.serve().fetch().unwrap()).contains("the download has"), "{encoding}");
+    }
+}
+
+#[test]
+fn what_asks_for_no_encoding_says_so() {
+    let server = Site::honest().serve();
+    server.fetch().unwrap();
+    assert!(server.requests.lock().unwrap().iter().all(|head| !head.to_lowercase().contains("accept-encoding: gzip")));
 }

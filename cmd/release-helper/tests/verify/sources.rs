@@ -1,6 +1,7 @@
 //! Who says where the source comes from, and which commit it is: the user, and nobody else.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -217,4 +218,115 @@ fn older_and_newer_tags_of_the_same_contract_verify() {
     let report = rebuilt.judge(&release_of(&rebuilt, &tag.commit)).unwrap();
     assert_eq!(report.holds(), Some(true), "{:?} {:?}", report.faults, report.platforms[0].reasons);
     assert_eq!(report.said_by, ["this repository"]);
+}
+
+#[test]
+fn an_honest_source_is_fetched_into_an_empty_folder() {
+    let site = Site { repository: Some(world().repository.path().to_owned()), ..Site::honest() };
+    let (told, status) = verify_in(site, tempfile::tempdir().unwrap().path());
+    assert_eq!(status, 0, "{told}");
+    assert!(told.contains(&format!("fetching {TAG} from http://127.0.0.1:")), "{told}");
+    assert!(told.contains("says the server\n") && told.contains(" reproduced "), "{told}");
+}
+
+#[test]
+fn a_clone_whose_tag_is_another_commit_is_not_built() {
+    let evil = Tagged::edited("cmd/tsuku-dltest/src/main.rs", "//!", "//! evil");
+    let site = Site { repository: Some(evil.root()), ..Site::honest() };
+    let (told, status) = verify_in(site, tempfile::tempdir().unwrap().path());
+    assert_eq!(status, 2, "{told}");
+    assert!(told.contains(&format!("{TAG} is {} in a clone of", evil.commit)), "{told}");
+    assert!(told.contains(&format!("{} by the API", world().commit)) && !told.contains("reproduced"), "{told}");
+}
+
+#[test]
+fn a_clone_without_the_tag_or_with_a_tag_that_is_no_commit_is_not_built() {
+    for (object, words) in [("", "cannot fetch the tag"), ("HEAD:Cargo.toml", "has no commit")] {
+        let tag = Tagged::new(|_| {});
+        git(&tag.root(), &["tag", "--delete", TAG]);
+        if !object.is_empty() {
+            git(&tag.root(), &["tag", TAG, object]);
+        }
+        let (told, status) =
+            verify_in(Site { repository: Some(tag.root()), ..Site::honest() }, tempfile::tempdir().unwrap().path());
+        assert_eq!(status, 2, "{told}");
+        assert!(told.contains(words) && !told.contains("reproduced"), "{told}");
+    }
+}
+
+#[test]
+fn an_answer_without_end_to_git_fills_neither_memory_nor_disk() {
+    let site = Site::answering(|path, _, stream| {
+        let is_git = path.contains("/info/refs");
+        if is_git {
+            let _ = stream
+                .write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/x-git-upload-pack-advertisement\r\n\r\n");
+            while stream.write_all(&[b'0'; 1 << 16]).is_ok() {}
+        }
+        is_git
+    });
+    let (told, status) = verify_in(site, tempfile::tempdir().unwrap().path());
+    assert_eq!(status, 2, "{told}");
+    assert!(told.contains("cannot fetch the tag") && told.contains("git failed"), "{told}");
+}
+
+#[test]
+fn a_git_server_that_says_nothing_keeps_nobody_waiting_for_ever() {
+    let site = Site::answering(|path, _, stream| {
+        let is_git = path.contains("/info/refs");
+        if is_git {
+            let _ = stream
+                .write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/x-git-upload-pack-advertisement\r\n\r\n");
+            // Until the client has gone.
+            let _ = stream.read(&mut [0]);
+        }
+        is_git
+    });
+    let (told, status) = verify_in(site, tempfile::tempdir().unwrap().path());
+    assert_eq!(status, 2, "{told}");
+    assert!(told.contains("cannot fetch the tag"), "{told}");
+}
+
+#[test]
+fn the_settings_of_a_repository_and_the_attributes_of_a_tag_start_nothing_and_change_nothing() {
+    let honest = Tagged::new(|_| {}).rebuild().unwrap();
+    let marker = tempfile::tempdir().unwrap();
+    let ran = marker.path().join("ran");
+    let touch = format!("touch '{}'", ran.display());
+    let tag = Tagged::new(|root| {
+        let all = "* filter=evil diff=evil text eol=crlf ident export-subst\n*.rs export-ignore\n";
+        crate::tagged::put(root, ".gitattributes", all);
+        crate::tagged::put(root, "cmd/tsuku-dltest/.gitattributes", all);
+        crate::tagged::put(root, ".lfsconfig", "[lfs]\nurl = http://127.0.0.1:1\n");
+    });
+    let root = tag.root();
+    crate::tagged::put(&root, ".git/hooks/post-checkout", &format!("#!/bin/sh\n{touch}\n"));
+    crate::tagged::put(&root, ".git/hooks/reference-transaction", &format!("#!/bin/sh\n{touch}\n"));
+    for hook in ["post-checkout", "reference-transaction"] {
+        fs::set_permissions(root.join(".git/hooks").join(hook), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    crate::tagged::put(&root, ".git/more", &format!("[core]\nsshCommand = {touch}\ngitProxy = {touch}\n"));
+    for (name, value) in [
+        ("core.fsmonitor", touch.as_str()),
+        ("core.pager", &touch),
+        ("core.alternateRefsCommand", &touch),
+        ("filter.evil.smudge", &touch),
+        ("filter.evil.clean", &touch),
+        ("filter.evil.process", &touch),
+        ("filter.evil.required", "true"),
+        ("diff.evil.textconv", &touch),
+        ("credential.helper", &format!("!{touch}")),
+        ("include.path", "more"),
+        ("uploadpack.packObjectsHook", &touch),
+        ("protocol.ext.allow", "always"),
+        ("core.autocrlf", "true"),
+    ] {
+        git(&root, &["config", name, value]);
+    }
+    assert!(!ran.exists());
+    let server = Site { reference: json!({"object": {"type": "commit", "sha": tag.commit}}), ..Site::honest() }.serve();
+    let output = server.command(&["--json"]).current_dir(&root).output().unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["platforms"][0]["rebuilt"], honest.artifacts()[0].sha256, "{report}");
+    assert!(!ran.exists(), "a program of the repository's settings was started");
 }

@@ -160,3 +160,60 @@ fn an_object_that_is_not_what_its_name_says_is_noticed() {
     let refusal = tag.refusal();
     assert!(refusal.contains("has the hash") || refusal.contains("git"), "{refusal}");
 }
+
+/// The tag of a repository whose program has, as one more directory, the tree called `tree`.
+fn with_directory(tag: &mut Tagged, tree: &str) {
+    let root = tag.root();
+    git(&root, &["read-tree", "--prefix=cmd/tsuku-dltest/more/", tree]);
+    let top = git(&root, &["write-tree"]);
+    tag.retag(&top);
+}
+
+#[test]
+fn a_tree_that_holds_itself_ten_times_over_ends() {
+    let tag = with_entry(|tag| {
+        let root = tag.root();
+        let mut tree = crafted(&root, &[("100644", "file", &git(&root, &["rev-parse", "HEAD:Cargo.toml"]))]);
+        for _ in 0..10 {
+            let names: Vec<String> = (0..10).map(|number| format!("d{number}")).collect();
+            tree = crafted(&root, &names.iter().map(|name| ("40000", &name[..], &tree[..])).collect::<Vec<_>>());
+        }
+        let program = git(&root, &["ls-tree", "HEAD:cmd"]);
+        let hash = program.split([' ', '\t']).nth(2).unwrap().to_owned();
+        ("40000", "rust-toolchain".to_owned(), crafted(&root, &[("40000", "a", &hash), ("40000", "b", &tree)]))
+    });
+    assert!(tag.refusal().contains("it has more than 20000 files"), "{}", tag.refusal());
+}
+
+#[test]
+fn directories_without_end_are_refused() {
+    let tag = with_entry(|tag| {
+        let root = tag.root();
+        let mut tree = crafted(&root, &[("100644", "file", &git(&root, &["rev-parse", "HEAD:Cargo.toml"]))]);
+        for _ in 0..100 {
+            tree = crafted(&root, &[("40000", "d", &tree)]);
+        }
+        ("40000", "rust-toolchain".to_owned(), tree)
+    });
+    assert!(tag.refusal().contains("more than 64 levels deep"), "{}", tag.refusal());
+}
+
+#[test]
+fn a_tree_of_gigabytes_in_a_few_kilobytes_is_refused() {
+    let mut tag = Tagged::new(|_| {});
+    let root = tag.root();
+    // 1 MB of zeros, a kilobyte in the repository, 300 times.
+    fs::write(root.join("zeros"), vec![0; 1 << 20]).unwrap();
+    let blob = git(&root, &["hash-object", "-w", "zeros"]);
+    let names: Vec<String> = (0..300).map(|number| format!("f{number:03}")).collect();
+    let tree = crafted(&root, &names.iter().map(|name| ("100644", &name[..], &blob[..])).collect::<Vec<_>>());
+    with_directory(&mut tag, &tree);
+    assert!(tag.refusal().contains("larger than those of any honest source"), "{}", tag.refusal());
+    // One that is larger than all may be together.
+    fs::write(root.join("zeros"), vec![0; 257 << 20]).unwrap();
+    let blob = git(&root, &["hash-object", "-w", "zeros"]);
+    let tree = crafted(&root, &[("100644", "f", &blob)]);
+    git(&root, &["read-tree", "HEAD"]);
+    with_directory(&mut tag, &tree);
+    assert!(tag.refusal().contains("larger than those of any honest source"), "{}", tag.refusal());
+}

@@ -6,7 +6,7 @@ use std::net::{TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
 use release_helper::confine::Strength;
 use release_helper::verify::attest::Statement;
@@ -209,13 +209,14 @@ fn answers(text: &[u8]) -> Vec<String> {
 }
 
 /// Builds the tree as `build` does, which trusts its own tree and refuses no build script.
-fn build(tree: &Path, home: &Path, out: &Path) -> Output {
+fn build(tree: &Path, home: &Path, out: &Path) -> Command {
     let platform = release_helper::contract::Contract::embedded().unwrap().host().unwrap().name.clone();
     let real = |name: &str, default: &str| {
         std::env::var_os(name)
             .map_or_else(|| PathBuf::from(std::env::var_os("HOME").unwrap()).join(default), PathBuf::from)
     };
-    Command::new(env!("CARGO_BIN_EXE_release-helper"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_release-helper"));
+    command
         .args(["build", &platform, "--backend", "cargo", "--root"])
         .arg(tree)
         .arg("--out")
@@ -223,9 +224,8 @@ fn build(tree: &Path, home: &Path, out: &Path) -> Output {
         .env("GITHUB_TOKEN", SECRET)
         .env("RUSTUP_HOME", real("RUSTUP_HOME", ".rustup"))
         .env("CARGO_HOME", real("CARGO_HOME", ".cargo"))
-        .env("HOME", home)
-        .output()
-        .unwrap()
+        .env("HOME", home);
+    command
 }
 
 #[test]
@@ -274,7 +274,7 @@ fn behind_the_refusal_stands_a_wall_that_a_build_script_does_not_pass() {
     while machine.udp.recv(&mut [0; 8]).is_ok() {}
 
     let out = tempfile::tempdir().unwrap();
-    let output = build(&tag.root(), &machine.home(), out.path());
+    let output = build(&tag.root(), &machine.home(), out.path()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let artifact = fs::read_dir(out.path()).unwrap().next().unwrap().unwrap().path();
     let got = answers(&fs::read(artifact).unwrap());
@@ -312,4 +312,94 @@ fn the_compiler_reads_nothing_outside_for_a_source() {
         assert!(refusal.contains("cargo failed"), "{line}: {refusal}");
         assert!(!refusal.contains(SECRET), "{line}");
     }
+}
+
+#[test]
+fn what_was_open_before_is_closed_for_a_build() {
+    let directory = tempfile::tempdir().unwrap();
+    put(directory.path(), "secret", SECRET);
+    let tag = Tagged::new(|root| {
+        let script = "use std::io::Read;\nuse std::os::fd::FromRawFd;\nfn main() {\n    let mut text = String::new();\n    \
+                      let open = unsafe { std::fs::File::from_raw_fd(7) }.read_to_string(&mut text).is_ok();\n    \
+                      println!(\"cargo:rustc-env=REPORT=descriptor-{open}-{text}\");\n}\n";
+        put(root, "cmd/tsuku-dltest/build.rs", script);
+        put(root, "cmd/tsuku-dltest/link.toml", "");
+        put(root, "cmd/tsuku-dltest/src/main.rs", "fn main() { println!(\"{}\", env!(\"REPORT\")); }\n");
+        put(root, "Cargo.toml", "[workspace]\nmembers = [\"cmd/*\"]\n");
+        put(
+            root,
+            "cmd/tsuku-dltest/Cargo.toml",
+            "[package]\nname = \"tsuku-dltest\"\nversion = \"0.0.0\"\nedition = \"2021\"\n",
+        );
+    });
+    let (out, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let inner = build(&tag.root(), home.path(), out.path());
+    let mut outer = Command::new("sh");
+    outer.args(["-c", "exec 7<\"$0\" && exec \"$@\""]).arg(directory.path().join("secret"));
+    outer.arg(inner.get_program()).args(inner.get_args());
+    outer.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let output = outer.output().unwrap();
+    if !output.status.success() {
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(told.contains("linker `cc` not found"), "{told}");
+        let _ =
+            writeln!(std::io::stderr(), "skipped: what_was_open_before_is_closed_for_a_build: there is no C compiler");
+        return;
+    }
+    let artifact = fs::read_dir(out.path()).unwrap().next().unwrap().unwrap().path();
+    let text = String::from_utf8_lossy(&fs::read(artifact).unwrap()).into_owned();
+    assert!(text.contains("descriptor-false-") && !text.contains(SECRET));
+}
+
+#[test]
+fn the_users_own_settings_of_cargo_and_rustc_change_nothing() {
+    let server = Site::honest().serve();
+    let directory = tempfile::tempdir().unwrap();
+    let marker = directory.path().join("ran");
+    put(directory.path(), "wrapper", &format!("#!/bin/sh\ntouch '{}'\nexec \"$@\"\n", marker.display()));
+    fs::set_permissions(directory.path().join("wrapper"), fs::Permissions::from_mode(0o755)).unwrap();
+    let wrapper = directory.path().join("wrapper").display().to_string();
+    let mut command = server.command(&[]);
+    for (name, value) in [
+        ("RUSTFLAGS", "-Cdebuginfo=2"),
+        ("CARGO_ENCODED_RUSTFLAGS", "-Cdebuginfo=2"),
+        ("CARGO_BUILD_RUSTFLAGS", "-Cdebuginfo=2"),
+        ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0"),
+        ("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER", &wrapper),
+        ("CARGO_TARGET_DIR", &wrapper),
+        ("CARGO_BUILD_TARGET", "evil"),
+        ("RUSTC_WRAPPER", &wrapper),
+        ("RUSTC_WORKSPACE_WRAPPER", &wrapper),
+        ("CARGO_BUILD_RUSTC_WRAPPER", &wrapper),
+        ("RUSTC_BOOTSTRAP", "1"),
+        ("RUSTC", &wrapper),
+        ("RUSTUP_TOOLCHAIN", "evil"),
+        ("LD_LIBRARY_PATH", "/evil"),
+        ("SOURCE_DATE_EPOCH", "1"),
+    ] {
+        command.env(name, value);
+    }
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(!marker.exists(), "a wrapper was started");
+}
+
+#[test]
+fn a_temporary_directory_that_is_not_utf_8_is_left_empty() {
+    use std::os::unix::ffi::OsStrExt;
+    let place = tempfile::tempdir().unwrap();
+    let odd = place.path().join(std::ffi::OsStr::from_bytes(b"odd-\xff\xfe"));
+    if fs::create_dir(&odd).is_err() {
+        let _ = writeln!(
+            std::io::stderr(),
+            "skipped: a_temporary_directory_that_is_not_utf_8_is_left_empty: no such names here"
+        );
+        return;
+    }
+    let server = Site::honest().serve();
+    let output = server.command(&[]).env("TMPDIR", &odd).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!([Some(0), Some(2)].contains(&output.status.code()), "{told}");
+    assert!(output.status.success() || told.contains("hint: "), "{told}");
+    assert_eq!(fs::read_dir(&odd).unwrap().count(), 0, "{told}");
 }

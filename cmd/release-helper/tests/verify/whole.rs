@@ -29,7 +29,7 @@ fn an_honest_release_is_reproduced_for_the_one_platform() {
 }
 
 #[test]
-fn a_wrong_sum_of_a_platform_that_was_not_asked_for_is_a_fault() {
+fn finding_8_a_wrong_sum_of_a_platform_that_was_not_asked_for_is_a_fault() {
     let mut published = release();
     published.files.get_mut(DARWIN).unwrap().push(0);
     assert!(faults_of_one(&published).contains(&format!("of {DARWIN}, its bytes have")));

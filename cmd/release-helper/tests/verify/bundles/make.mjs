@@ -154,6 +154,17 @@ write("right-among-other-subjects", await bundle({
   subject: [{ name: "b", digest: { sha256: "0".repeat(64) } }, { name: "a", digest: { sha256: asked.sha256 } }],
 }));
 
+// By a reusable workflow of another repository, which has revisions of its own. Right for whoever names that repository.
+const elsewhere = (revision, changes = {}) =>
+  bundle({ signer: `https://github.com/octo/workflows/.github/workflows/${changes.workflow ?? "build-rust.yml"}@${revision}`, ...changes });
+write("elsewhere-at-a-tag", await elsewhere("refs/tags/v7"));
+write("elsewhere-at-a-commit", await elsewhere("3".repeat(40)));
+write("elsewhere-other-workflow", await elsewhere("refs/tags/v7", { workflow: "ci.yml" }));
+write("elsewhere-other-source", await elsewhere("refs/tags/v7", { source: "mallory/tsuku-dltest" }));
+write("elsewhere-other-commit", await elsewhere("refs/tags/v7", { claims: { commit: "1".repeat(40) } }));
+write("elsewhere-other-tag", await elsewhere("refs/tags/v7", { ref: "refs/tags/v9.9.9" }));
+write("elsewhere-own-runner", await elsewhere("refs/tags/v7", { claims: { runner: "self-hosted" } }));
+
 // Another claim, truly signed.
 write("claim-other-bytes", await bundle({ subject: [{ name: "artifact", digest: { sha256: "0".repeat(64) } }] }));
 write("claim-no-subject", await bundle({ subject: [] }));
