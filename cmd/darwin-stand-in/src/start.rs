@@ -55,6 +55,7 @@ pub(crate) fn vectors() -> &'static Vectors {
 #[unsafe(no_mangle)]
 extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int {
     ending::prepare();
+    system::limit_processor_time();
     // SAFETY: the vector of the process, which has `argc` strings.
     let words = (1..argc as usize).map(|at| unsafe { CStr::from_ptr(*argv.add(at)) });
     let options = OPTIONS.get_or_init(|| parse(words.map(|word| OsStr::from_bytes(word.to_bytes()).to_owned())));

@@ -74,8 +74,8 @@ struct Driver {
     key: u64,
 }
 
-/// Does the rest of the job, and puts the answers out; the exit status.
-pub(crate) fn run(job: &Job, task: &Task, output: Output) -> i32 {
+/// Does the rest of the job, and puts the answers out; the exit status, and why some were lost.
+pub(crate) fn run(job: &Job, task: &Task, output: Output) -> (i32, Option<sys::Errno>) {
     let options = &job.options;
     let mut driver = Driver {
         output,
@@ -197,15 +197,14 @@ impl Driver {
     }
 
     fn try_to_launch(&mut self, first: usize, count: usize) -> Result<i32, sys::Errno> {
-        let (mut work, key) = ([None; sys::SHARE], self.key);
-        for (number, work) in (first..first + count).zip(&mut work) {
+        let mut work = [None; sys::SHARE];
+        let slots = Slot::new(self.key, count)?;
+        for ((number, work), slot) in (first..first + count).zip(&mut work).zip(slots) {
             let library = self.library(number);
             // What an attempt before left in it is no answer to this one.
-            if let Some(old) = library.slot.take() {
+            if let Some(old) = library.slot.replace(slot) {
                 old.release();
             }
-            let slot = Slot::new(key)?;
-            library.slot = Some(slot);
             *work = Some((slot, library.path));
         }
         sys::start(&work[..count], self.timeout)
@@ -319,7 +318,7 @@ impl Driver {
         }
     }
 
-    fn finish(mut self) -> i32 {
+    fn finish(mut self) -> (i32, Option<sys::Errno>) {
         if !self.lines {
             self.output.put(b"]\n");
         }
@@ -328,6 +327,6 @@ impl Driver {
         self.progress.finished = true;
         self.output.end_answer(self.progress);
         self.progress.complete &= self.output.flush();
-        self.progress.status()
+        (self.progress.status(), self.output.lost())
     }
 }

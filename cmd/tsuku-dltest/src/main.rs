@@ -55,9 +55,13 @@ const NO_ANSWER: i32 = 2;
 
 /// What can be answered without a loader; otherwise how to load.
 fn answer(arguments: Arguments) -> Result<args::Options, i32> {
-    let mut error = Output::new(sys::STDERR);
-    let status = match args::request(Words::new(arguments)) {
-        Request::Load(options) => return Ok(options),
+    let request = args::request(Words::new(arguments));
+    if let Request::Load(options) = request {
+        return Ok(options);
+    }
+    let mut error = last_words(sys::STDERR);
+    let status = match request {
+        Request::Load(_) => 0,
         Request::Version => {
             error.put(VERSION.to_bytes());
             0
@@ -94,6 +98,12 @@ fn run(arguments: Arguments) -> i32 {
     }
 }
 
+/// A stream for what a process says before it ends: losing it must not end the process sooner.
+fn last_words(fd: i32) -> Output {
+    sys::block_signals_of_writing();
+    Output::new(fd)
+}
+
 #[cfg(target_os = "linux")]
 use supervisor::run as perform;
 
@@ -101,14 +111,17 @@ use supervisor::run as perform;
 #[cfg(target_os = "macos")]
 fn perform(job: &Job) -> i32 {
     match sys::take_over() {
-        Ok(out) => driver::run(job, &job::Task::WHOLE, Output::new(out)),
+        Ok((out, error)) => match driver::run(job, &job::Task::WHOLE, Output::new(out)) {
+            (status, None) => status,
+            (_, Some(lost)) => failure(error, "standard output", lost),
+        },
         Err(error) => failure(sys::STDERR, "standard streams", error),
     }
 }
 
 /// Says that `what` failed, and how; the exit status.
 fn failure(fd: i32, what: &str, error: sys::Errno) -> i32 {
-    let mut stream = Output::new(fd);
+    let mut stream = last_words(fd);
     stream.text("tsuku-dltest: ");
     stream.text(what);
     stream.text(": ");

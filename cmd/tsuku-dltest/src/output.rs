@@ -3,7 +3,7 @@
 
 use crate::json::Sink;
 use crate::progress::Progress;
-use crate::sys;
+use crate::sys::{self, Errno};
 
 /// Most bytes of a write, which a pipe takes all at once.
 pub(crate) const FRAME: usize = 4096;
@@ -17,14 +17,14 @@ pub(crate) struct Output {
     /// Where the last whole answer ends.
     whole: usize,
     used: usize,
-    lost: bool,
+    lost: Option<Errno>,
     buffer: [u8; FRAME],
 }
 
 impl Output {
     /// Writes to `fd`.
     pub(crate) fn new(fd: i32) -> Self {
-        Self { fd, header: 0, progress: Progress::NONE, whole: 0, used: 0, lost: false, buffer: [0; FRAME] }
+        Self { fd, header: 0, progress: Progress::NONE, whole: 0, used: 0, lost: None, buffer: [0; FRAME] }
     }
 
     /// Writes frames to `fd`.
@@ -51,16 +51,21 @@ impl Output {
         {
             *header = self.progress.header(whole);
         }
-        while !rest.is_empty() && !self.lost {
+        while !rest.is_empty() && self.lost.is_none() {
             match sys::write(self.fd, rest) {
                 Ok(written) => rest = rest.get_mut(written..).unwrap_or(&mut []),
-                Err(error) => self.lost = !error.is_temporary(self.fd),
+                Err(error) => self.lost = (!error.is_temporary(self.fd)).then_some(error),
             }
         }
         let begun = &buffer[end..self.used];
         self.buffer[self.header..][..begun.len()].copy_from_slice(begun);
         (self.used, self.whole) = (self.header + begun.len(), self.header);
-        !self.lost
+        self.lost.is_none()
+    }
+
+    /// Why something was lost, if it was.
+    pub(crate) fn lost(&self) -> Option<Errno> {
+        self.lost
     }
 
     /// Appends `text`.

@@ -5,7 +5,7 @@ use crate::job::{Job, Task};
 use crate::output::{FRAME, Output};
 use crate::progress::Progress;
 use crate::sys::{self, Channel, Ending, Errno, Pile};
-use crate::{NO_ANSWER, failure};
+use crate::{NO_ANSWER, failure, last_words};
 
 /// Drivers that may die one after the other without an answer between them: whoever kills so many is no library.
 const DEATHS: u32 = 8;
@@ -23,7 +23,7 @@ pub(crate) fn run(job: &Job) -> i32 {
         Ok(Some(supervisor)) => match sys::wait_for(supervisor) {
             Ending::Exit(status) => status.into(),
             Ending::Signal(signal) | Ending::Stopped(signal) => {
-                let mut error = Output::new(sys::STDERR);
+                let mut error = last_words(sys::STDERR);
                 error.text("tsuku-dltest: the supervisor was killed by ");
                 sys::signal_name(&mut error, signal);
                 error.text("\n");
@@ -45,14 +45,16 @@ fn supervise(job: &Job) -> Result<i32, Failure> {
         let channel = Channel::new().map_err(|error| ("the channel to the driver", error))?;
         let Some(driver) = sys::descend().map_err(|error| ("no process could be started", error))? else {
             let fd = channel.become_driver().map_err(|error| ("standard streams", error))?;
-            sys::exit(driver::run(job, &task, Output::framed(fd)))
+            sys::exit(driver::run(job, &task, Output::framed(fd)).0)
         };
-        let mut relay = Relay { channel, part: Pile::new(), progress: task.progress, lost: false };
+        let mut relay = Relay { channel, part: Pile::new(), progress: task.progress, lost: None };
         let ending = relay.watch(driver);
         relay.channel.close();
         let Relay { progress, lost, .. } = relay;
+        if let Some(error) = lost {
+            return Err(("standard output", error));
+        }
         let signal = match ending {
-            _ if lost => return Ok(NO_ANSWER),
             Ending::Signal(signal) if !progress.finished => signal,
             _ => return Ok(if progress.finished { progress.status() } else { NO_ANSWER }),
         };
@@ -74,7 +76,7 @@ struct Relay {
     /// The beginning of an answer that is larger than a frame.
     part: Pile,
     progress: Progress,
-    lost: bool,
+    lost: Option<Errno>,
 }
 
 impl Relay {
@@ -98,11 +100,13 @@ impl Relay {
         let mut frame = [0; FRAME];
         while let Some((bytes, progress)) = self.channel.receive(&mut frame).and_then(Progress::open) {
             let Some(progress) = progress else {
-                self.lost |= self.part.append(bytes).is_err();
+                self.lost = self.lost.or(self.part.append(bytes).err());
                 continue;
             };
             self.progress = progress;
-            self.lost = self.lost || !self.channel.print(self.part.bytes()) || !self.channel.print(bytes);
+            if self.lost.is_none() {
+                self.lost = self.channel.print(self.part.bytes()).and_then(|()| self.channel.print(bytes)).err();
+            }
             self.part.clear();
         }
     }

@@ -35,6 +35,15 @@ pub(crate) fn prepare() {
     signals::prepare();
 }
 
+/// Seconds that no process of a test computes. One that outlives its test, as on macOS it may, ends then at the latest.
+const PROCESSOR_TIME: u64 = 60;
+
+/// Ends this process, and each that it makes, some time after all tests.
+pub(crate) fn limit_processor_time() {
+    let limit = libc::rlimit { rlim_cur: PROCESSOR_TIME, rlim_max: PROCESSOR_TIME };
+    host!(libc::setrlimit(libc::RLIMIT_CPU, &raw const limit));
+}
+
 /// Ends the process as libSystem's `exit` does.
 pub(crate) fn exit(status: c_int) -> ! {
     host!(libc::exit(status))

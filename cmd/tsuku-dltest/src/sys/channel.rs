@@ -78,8 +78,8 @@ impl Channel {
         frame.get(..read.ok()?).filter(|frame| !frame.is_empty())
     }
 
-    /// Writes to the caller's standard output; false if that is lost.
-    pub(crate) fn print(&self, mut bytes: &[u8]) -> bool {
+    /// Writes to the caller's standard output.
+    pub(crate) fn print(&self, mut bytes: &[u8]) -> Result<(), Errno> {
         while !bytes.is_empty() {
             // Not before there is room: whoever sleeps in a write does not hear that its parent is gone.
             self.poll(1, POLLOUT);
@@ -87,10 +87,10 @@ impl Channel {
             match write(1, &bytes[..bytes.len().min(crate::output::FRAME)]) {
                 Ok(written) => bytes = bytes.get(written..).unwrap_or(&[]),
                 Err(Errno::AGAIN | Errno::INTR) => {}
-                Err(_) => return false,
+                Err(error) => return Err(error),
             }
         }
-        true
+        Ok(())
     }
 
     /// Gives all of it back.

@@ -93,6 +93,16 @@ pub(crate) fn write(fd: i32, bytes: &[u8]) -> Result<usize, Errno> {
     usize::try_from(unsafe { c::write(fd, bytes.as_ptr(), bytes.len()) }).map_err(|_| last_error())
 }
 
+/// What writing to a closed pipe or beyond a limit brings.
+const OF_WRITING: u32 = 1 << (c::SIGPIPE - 1) | 1 << (c::SIGXFSZ - 1);
+
+/// Such signals, which an error tells of as well, do not come any more.
+pub(crate) fn block_signals_of_writing() {
+    let signals = OF_WRITING;
+    // SAFETY: a mask on the stack.
+    unsafe { c::sigprocmask(c::SIG_BLOCK, &raw const signals, ptr::null_mut()) };
+}
+
 /// Sleeps until `fd` takes more.
 pub(super) fn wait_until_writable(fd: i32) {
     // struct pollfd: the descriptor, POLLOUT, and room for the answer.
@@ -197,11 +207,12 @@ pub(crate) fn read_stdin() -> Result<List, Errno> {
     }
 }
 
-/// Makes this process the driver: its streams and its signals. Where standard output is afterwards.
-pub(crate) fn take_over() -> Result<i32, Errno> {
+/// Makes this process the driver: its streams and its signals. Where standard output and standard error are afterwards.
+pub(crate) fn take_over() -> Result<(i32, i32), Errno> {
     // SAFETY: takes no pointer.
     let away = |fd: c_int| checked(unsafe { c::fcntl(fd, c::F_DUPFD_CLOEXEC, SLOT + 1) });
-    let out = away(1)?;
+    // A caller may have closed the latter.
+    let (out, error) = (away(1)?, away(2).unwrap_or(-1));
     let nowhere = open(c"/dev/null", c::O_RDWR).or_else(|_| open(c"/", 0))?;
     for fd in 0..3 {
         // SAFETY: takes no pointer.
@@ -212,7 +223,7 @@ pub(crate) fn take_over() -> Result<i32, Errno> {
     if nowhere > 2 {
         close(nowhere);
     }
-    let blocked: u32 = 1 << (c::SIGCHLD - 1) | 1 << (c::SIGPIPE - 1);
+    let blocked = 1 << (c::SIGCHLD - 1) | OF_WRITING;
     let mut mask = 0;
     let ended = Kevent {
         ident: c::SIGCHLD as usize,
@@ -234,7 +245,7 @@ pub(crate) fn take_over() -> Result<i32, Errno> {
         QUEUE.store(queue, Ordering::Relaxed);
     }
     prepare(mask)?;
-    Ok(out)
+    Ok((out, error))
 }
 
 /// Says how children are started: with the streams, the slot and no other descriptor, in a group of their own, with the

@@ -10,10 +10,39 @@ pub(crate) struct Errno(pub(crate) i32);
 const AGAIN: i32 = 11;
 #[cfg(target_os = "macos")]
 const AGAIN: i32 = 35;
+
 #[cfg(target_os = "linux")]
-const NAMETOOLONG: i32 = 36;
+macro_rules! texts_of_this_system {
+    () => {
+        "\x0bResource temporarily unavailable\n\x24File name too long"
+    };
+}
 #[cfg(target_os = "macos")]
-const NAMETOOLONG: i32 = 63;
+macro_rules! texts_of_this_system {
+    () => {
+        "\x23Resource temporarily unavailable\n\x3fFile name too long\n\x56Bad CPU type in executable"
+    };
+}
+
+/// On each line a number, as a byte, and its text. One string, because strings in a table take a relocation each.
+const TEXTS: &str = concat!(
+    "\x01Operation not permitted\n",
+    "\x02No such file or directory\n",
+    "\x05Input/output error\n",
+    "\x07Argument list too long\n",
+    "\x08Exec format error\n",
+    "\x09Bad file descriptor\n",
+    "\x0cCannot allocate memory\n",
+    "\x0dPermission denied\n",
+    "\x11File exists\n",
+    "\x15Is a directory\n",
+    "\x17Too many open files\n",
+    "\x18Too many open files\n",
+    "\x1bFile too large\n",
+    "\x1cNo space left on device\n",
+    "\x20Broken pipe\n",
+    texts_of_this_system!(),
+);
 
 impl Errno {
     /// Interrupted by a signal.
@@ -27,27 +56,15 @@ impl Errno {
 
     /// Writes what it means.
     pub(crate) fn describe(self, sink: &mut dyn Sink) {
-        let text: &str = match self.0 {
-            1 => "Operation not permitted",
-            2 => "No such file or directory",
-            5 => "Input/output error",
-            7 => "Argument list too long",
-            8 => "Exec format error",
-            9 => "Bad file descriptor",
-            12 => "Cannot allocate memory",
-            13 => "Permission denied",
-            17 => "File exists",
-            21 => "Is a directory",
-            23 | 24 => "Too many open files",
-            AGAIN => "Resource temporarily unavailable",
-            NAMETOOLONG => "File name too long",
-            86 if cfg!(target_os = "macos") => "Bad CPU type in executable",
-            number => {
-                sink.put(b"error ");
-                return decimal(sink, number.unsigned_abs());
+        for line in TEXTS.as_bytes().split(|&byte| byte == b'\n') {
+            if let [number, text @ ..] = line
+                && i32::from(*number) == self.0
+            {
+                return sink.put(text);
             }
-        };
-        sink.put(text.as_bytes());
+        }
+        sink.put(b"error ");
+        decimal(sink, self.0.unsigned_abs());
     }
 
     /// True, perhaps after waiting until `fd` takes more, if a write is worth another attempt.

@@ -44,6 +44,13 @@ pub(crate) fn write(fd: i32, bytes: &[u8]) -> Result<usize, Errno> {
     unsafe { syscall!(WRITE, fd, bytes.as_ptr(), bytes.len()) }
 }
 
+/// What writing to a closed pipe or beyond a limit brings (SIGPIPE, SIGXFSZ), an error aside, does not come any more.
+pub(crate) fn block_signals_of_writing() {
+    let signals: u64 = 1 << (13 - 1) | 1 << (25 - 1);
+    // SAFETY: a signal set on the stack; 0 is SIG_BLOCK.
+    let _ = unsafe { syscall!(RT_SIGPROCMASK, 0, &raw const signals, 0, 8) };
+}
+
 /// Sleeps until `fd` takes more.
 pub(super) fn wait_until_writable(fd: i32) {
     // struct pollfd: the descriptor, POLLOUT, and room for the answer.

@@ -55,13 +55,13 @@ pub(crate) use slots::{Phase, Slot};
 
 #[cfg(target_os = "macos")]
 pub(crate) use darwin::{
-    exit, head, key, kill, kind, next_ending, now, processor_time_asleep, processors, read_stdin, sleep, start, sweep,
-    take_over, write,
+    block_signals_of_writing, exit, head, key, kill, kind, next_ending, now, processor_time_asleep, processors,
+    read_stdin, sleep, start, sweep, take_over, write,
 };
 #[cfg(target_os = "linux")]
 pub(crate) use {
     channel::Channel,
-    linux::{Pile, exit, head, key, kind, now, processors, read_stdin, write},
+    linux::{Pile, block_signals_of_writing, exit, head, key, kind, now, processors, read_stdin, write},
     process::{
         become_supervisor, check_streams, descend, ending_of, go_on, kill, next_ending, processor_time_asleep, sleep,
         start, sweep, wait_for,

@@ -17,8 +17,8 @@
 //! descendants.
 //!
 //! Each dies with the one above it, but the supervisor and the driver take their own descendants along first. Nobody but
-//! the kernel and who may kill anything can keep them from it: all signals are blocked there, and no library of an
-//! ordinary user can look into them (they are not dumpable).
+//! the kernel and who may kill anything can keep them from it: all signals are blocked there, and no library can look into
+//! them or stop them as a debugger does (they are not dumpable, and `CAP_SYS_PTRACE` is given up).
 
 use core::ffi::{CStr, c_int};
 use core::sync::atomic::{AtomicI32, AtomicU32, Ordering};
@@ -50,6 +50,8 @@ const CLD_STOPPED: i32 = 5;
 const P_ALL: usize = 0;
 const P_PID: usize = 1;
 const F_GETFD: usize = 1;
+const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
+const CAP_SYS_PTRACE: u32 = 19;
 
 unsafe extern "C" {
     /// The libc's own, and no bare system call: its threads and locks must know.
@@ -135,10 +137,19 @@ pub(crate) fn wait_for(pid: i32) -> Ending {
 pub(crate) fn become_supervisor() {
     let all = u64::MAX;
     let mut core_limit = [0_u64; 2];
+    let header = [CAPABILITY_VERSION_3, 0];
+    // Effective, permitted and inheritable ones, and the same of those beyond 31.
+    let mut capabilities = [0_u32; 6];
     // SAFETY: structures of the sizes the kernel expects, on the stack.
     unsafe {
         let _ = syscall!(SETSID);
         let _ = syscall!(RT_SIGPROCMASK, SIG_SETMASK, &raw const all, MASK.as_ptr(), 8);
+        // A library that traces the driver stops it, and so all that looks after the time.
+        if syscall!(CAPGET, &raw const header, capabilities.as_mut_ptr()).is_ok() {
+            capabilities[0] &= !(1 << CAP_SYS_PTRACE);
+            capabilities[1] &= !(1 << CAP_SYS_PTRACE);
+            let _ = syscall!(CAPSET, &raw const header, capabilities.as_ptr());
+        }
         // Crashing is an answer here, not worth a core dump each.
         if syscall!(GETRLIMIT, RLIMIT_CORE, core_limit.as_mut_ptr()).is_ok() {
             core_limit[0] = 0;
@@ -169,14 +180,14 @@ pub(super) fn become_driver() -> Result<(), Errno> {
 /// A slot and the library whose result it takes.
 type Work<'a> = Option<(Slot, &'a CStr)>;
 
-/// Starts a child that loads the libraries of `work` and reports in their slots; its process.
+/// Starts a child that loads the libraries of `work` and reports in their slots, which are side by side; its process.
 pub(crate) fn start(work: &[Work<'_>], _timeout: u32) -> Result<i32, Errno> {
     // SAFETY: this process has one thread, so the child may do what it likes.
     let pid = unsafe { fork() };
     // Neither the other children nor this one's own get its slots.
-    for (slot, _) in work.iter().flatten() {
+    if let Some(Some((first, _))) = work.first() {
         // SAFETY: changes nothing here.
-        let _ = unsafe { syscall!(MADVISE, slot.start().as_ptr(), SIZE, MADV_DONTFORK) };
+        let _ = unsafe { syscall!(MADVISE, first.start().as_ptr(), SIZE * work.len(), MADV_DONTFORK) };
     }
     if pid == 0 {
         child(work);

@@ -59,11 +59,16 @@ pub(crate) struct Slot {
 pub(super) const SIZE: usize = size_of::<Memory>();
 
 impl Slot {
-    /// A new one, ready for a child. `key` is random, so that a library that fills memory with a value forges no answer.
-    pub(crate) fn new(key: u64) -> Result<Self, Errno> {
-        let slot = Self::at(platform::shared_memory(SIZE)?, key << 8);
-        slot.enter(Phase::Loading);
-        Ok(slot)
+    /// New ones, side by side, ready for one child. `key` is random, so that a library that fills memory with a value
+    /// forges no answer.
+    pub(crate) fn new(key: u64, count: usize) -> Result<impl Iterator<Item = Self>, Errno> {
+        let start = platform::shared_memory(SIZE * count)?;
+        Ok((0..count).map(move |at| {
+            // SAFETY: within the mapping.
+            let slot = Self::at(unsafe { start.add(SIZE * at) }, key << 8);
+            slot.enter(Phase::Loading);
+            slot
+        }))
     }
 
     fn at(memory: NonNull<u8>, key: u64) -> Self {

@@ -28,6 +28,8 @@ pub(super) mod number {
     pub(crate) const GETPPID: usize = 110;
     pub(crate) const SETSID: usize = 112;
     pub(crate) const GETPGID: usize = 121;
+    pub(crate) const CAPGET: usize = 125;
+    pub(crate) const CAPSET: usize = 126;
     pub(crate) const RT_SIGTIMEDWAIT: usize = 128;
     pub(crate) const PRCTL: usize = 157;
     pub(crate) const SETRLIMIT: usize = 160;
@@ -55,6 +57,8 @@ pub(super) mod number {
     pub(crate) const PPOLL: usize = 73;
     pub(crate) const SIGNALFD4: usize = 74;
     pub(crate) const NEWFSTATAT: usize = 79;
+    pub(crate) const CAPGET: usize = 90;
+    pub(crate) const CAPSET: usize = 91;
     pub(crate) const EXIT_GROUP: usize = 94;
     pub(crate) const WAITID: usize = 95;
     pub(crate) const CLOCK_GETTIME: usize = 113;

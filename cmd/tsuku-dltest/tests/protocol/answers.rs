@@ -2,8 +2,10 @@
 
 use std::ffi::c_int;
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::fd::AsRawFd as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -110,17 +112,41 @@ fn assert_contains(text: &str, part: &str) -> Result<(), String> {
 }
 
 fn lost_output_is_status_2(world: &World) -> Result<(), String> {
-    let healthy = world.library(&world.empty_directory("lost"), "healthy");
-    let many = std::iter::repeat_n(&healthy, 100);
-    let mut child = world.command().args(many).stdout(Stdio::piped()).spawn().expect("the program can be started");
-    drop(child.stdout.take());
-    assert_eq!(child.wait().expect("it ends").code(), Some(2), "the reader went away");
-    if world.is_linux() {
-        let full = File::options().write(true).open("/dev/full").expect("Linux has it");
-        let status = world.command().arg(&healthy).stdout(full).status().expect("the program can be started");
-        assert_eq!(status.code(), Some(2), "the disk was full");
+    let directory = world.empty_directory("lost");
+    let healthy = world.library(&directory, "healthy");
+    let file = directory.join("file");
+    type Place = fn(&Path) -> Stdio;
+    let places: [(&str, Place); 3] = [
+        ("Broken pipe", |_| io::pipe().expect("there are descriptors").1.into()),
+        ("File too large", |file| File::create(file).expect("target is writable").into()),
+        ("No space left on device", |_| File::options().write(true).open("/dev/full").expect("Linux has it").into()),
+    ];
+    for (error, place) in &places[..if world.is_linux() { 3 } else { 2 }] {
+        let mut command = world.command();
+        let command = without_files(&mut command).args(std::iter::repeat_n(&healthy, 100)).stdout(place(&file));
+        let output = command.output().expect("the program can be started");
+        assert_eq!(output.status.code(), Some(2), "{error}");
+        assert_eq!(String::from_utf8_lossy(&output.stderr), format!("tsuku-dltest: standard output: {error}\n"));
+        for word in ["--version", "--help", "--frob"] {
+            let status = without_files(&mut world.command()).arg(word).stderr(place(&file)).status();
+            assert_eq!(status.expect("the program can be started").code(), Some(2), "{word}: {error}");
+        }
     }
     Ok(())
+}
+
+/// Has the program started where no file may hold a byte.
+fn without_files(command: &mut Command) -> &mut Command {
+    unsafe extern "C" {
+        fn setrlimit(resource: c_int, limit: *const [u64; 2]) -> c_int;
+    }
+    // SAFETY: setrlimit() may be called between fork and exec. RLIMIT_FSIZE is 1 on either system.
+    unsafe {
+        command.pre_exec(|| {
+            setrlimit(1, &[0, 0]);
+            Ok(())
+        })
+    }
 }
 
 fn lines_come_as_soon_as_they_are_known(world: &World) -> Result<(), String> {

@@ -3,8 +3,12 @@
 
 use std::cell::Cell;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::panic::{self, AssertUnwindSafe};
+use std::path::Path;
+use std::process::Command;
 use std::sync::{Arc, Once};
+use std::thread;
 
 use libtest_mimic::{Completion, Failed, Trial};
 use release_helper::source;
@@ -76,12 +80,42 @@ fn check(fault: &Fault, test: Option<Test>, world: &Arc<World>) -> Result<Comple
     fs::write(&file, text.replace(&fault.old, &fault.new))?;
     build_in(tree, "tsuku-dltest", &["--release", "--offline"], [world.target.to_owned()]);
     let Some((name, test)) = test else { return Ok(Completion::Completed) };
+    // To leave nothing running may be just what the fault prevents.
+    let _remains = Remains(tree);
     let program = tree.join("target").join(world.target).join("release/tsuku-dltest");
     let faulty = world.with_program(&program, tree);
     match silently(|| test(&faulty)) {
         Some(Ok(())) => Err(format!("{name} passes all the same").into()),
         Some(Err(reason)) => Err(format!("{name} was skipped: {reason}").into()),
         None => Ok(Completion::Completed),
+    }
+}
+
+/// The processes of a program in this directory, and of its libraries: they end with this.
+struct Remains<'a>(&'a Path);
+
+impl Remains<'_> {
+    fn numbers(&self) -> Vec<String> {
+        let name = self.0.as_os_str().as_bytes();
+        let processes = fs::read_dir("/proc").expect("it is there").flatten();
+        let named = processes.filter(|process| {
+            let words = fs::read(process.path().join("cmdline")).unwrap_or_default();
+            words.windows(name.len()).any(|window| window == name)
+        });
+        named.map(|process| process.file_name().to_string_lossy().into_owned()).collect()
+    }
+}
+
+impl Drop for Remains<'_> {
+    fn drop(&mut self) {
+        loop {
+            let numbers = self.numbers();
+            if numbers.is_empty() {
+                return;
+            }
+            let _ = Command::new("kill").arg("-KILL").args(numbers).status();
+            thread::yield_now();
+        }
     }
 }
 

@@ -36,9 +36,17 @@ pub(crate) fn beyond_emulation(world: &World, name: &str) -> Option<&'static str
 /// How a test ended: in the midst of which lines, or why it could not run.
 type Ending = Result<(), String>;
 
+static MACHINES: OnceLock<Result<Vec<(&str, String)>, String>> = OnceLock::new();
+
+/// Starts the machines, so that whoever needs them first does not wait for all of it.
+pub(crate) fn start() {
+    thread::spawn(|| {
+        MACHINES.get_or_init(boot_all);
+    });
+}
+
 /// Runs a test on each machine there is. `Err` is why it cannot; it panics if it fails.
 pub(crate) fn run(test: &str) -> Result<(), String> {
-    static MACHINES: OnceLock<Result<Vec<(&str, String)>, String>> = OnceLock::new();
     let machines = MACHINES.get_or_init(boot_all).as_ref().map_err(Clone::clone)?;
     let mut ending: Ending = Ok(());
     for (pages, console) in machines {
@@ -73,11 +81,12 @@ fn boot_all() -> Result<Vec<(&'static str, String)>, String> {
     let archive = pack(&machine);
     let kernels = [("4 KiB pages", "kernel-4k"), ("16 KiB pages", "kernel-16k")];
     let kernels = kernels.map(|(pages, kernel)| (pages, machine.join(kernel)));
-    Ok(kernels
-        .iter()
-        .filter(|(_, kernel)| kernel.exists())
-        .map(|(pages, kernel)| (*pages, boot(kernel, &archive)))
-        .collect())
+    let start = |(pages, kernel): (_, PathBuf)| {
+        let archive = archive.clone();
+        (pages, thread::spawn(move || boot(&kernel, &archive)))
+    };
+    let machines: Vec<_> = kernels.into_iter().filter(|(_, kernel)| kernel.exists()).map(start).collect();
+    Ok(machines.into_iter().map(|(pages, machine)| (pages, machine.join().expect("it was off"))).collect())
 }
 
 /// The test program for the machine, as cargo says where it is.

@@ -26,6 +26,7 @@ mod world;
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::thread;
 
 use libtest_mimic::{Arguments, Completion, Trial};
 use world::World;
@@ -38,7 +39,7 @@ fn main() {
     if arguments.get(1).is_some_and(|argument| argument == client::NAIVE) {
         return client::naive_loader(&arguments.split_off(2));
     }
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
     let tests: Vec<Test> = [
         answers::TESTS,
         arguments::TESTS,
@@ -57,6 +58,7 @@ fn main() {
     documents::assert_each_guarantee_has_its_test(&names);
 
     let worlds = if arguments.list { world::all() } else { world::built() };
+    let needs_machine = worlds.iter().flatten().any(|world| world.is_linux() && world.is_emulated());
     let mut trials = of_all_platforms(&worlds, &tests);
     for world in worlds {
         let world = match world {
@@ -86,6 +88,11 @@ fn main() {
                 Ok(result.map_or_else(|reason| ignored(&full_name, reason), |()| Completion::Completed))
             }));
         }
+    }
+    // Most of a test's time is waiting.
+    arguments.test_threads.get_or_insert(2 * thread::available_parallelism().map_or(1, Into::into));
+    if needs_machine && !arguments.list && arguments.filter.is_none() {
+        machine::start();
     }
     libtest_mimic::run(&arguments, trials).exit();
 }

@@ -164,6 +164,12 @@ fn a_library_that_kills_the_driver_costs_one_answer(world: &World) -> Result<(),
 fn other_attacks_on_the_driver_change_no_answer(world: &World) -> Result<(), String> {
     let attacks = ["terminate-parent", "stop-parent", "signal-parent", "trace-parent", "print-to-parent"];
     expect(world, "attacks", &attacks.map(|behaviour| (behaviour, None)));
+    // One process for all of them: what traced the driver is still there when the next one hangs.
+    let directory = world.empty_directory("trace-and-hang");
+    let mut arguments = ["--isolation", "shared", "--timeout-ms", world.timeout()].map(PathBuf::from).to_vec();
+    arguments.extend(["trace-parent", "sleep", "healthy"].map(|behaviour| world.library(&directory, behaviour)));
+    let late = format!("timed out after {} ms while loading", world.timeout());
+    assert_eq!(world.run(&arguments).errors(), [None, Some(late), None]);
     Ok(())
 }
 
@@ -180,7 +186,7 @@ fn no_process_remains(world: &World) -> Result<(), String> {
     let pids = left_behind(&directory);
     assert_eq!(pids.len(), if world.is_musl() { 3 } else { behaviours.len() }, "{pids:?}");
     // On macOS the program kills them and cannot wait for their end.
-    let limit = Instant::now() + Duration::from_secs(if world.is_linux() { 0 } else { 20 });
+    let limit = Instant::now() + if world.is_linux() { Duration::ZERO } else { world.patience };
     for pid in pids {
         while alive(&pid) && Instant::now() < limit {
             std::thread::sleep(Duration::from_millis(5));
@@ -214,7 +220,7 @@ fn no_process_outlives_a_killed_program(world: &World) -> Result<(), String> {
         command.args(["--jobs", "4", "--timeout-ms", if world.is_linux() { "60000" } else { "1000" }]);
         command.stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = ignoring(&mut command, SIGALRM).args(&paths).spawn().expect("it starts");
-        let limit = Instant::now() + Duration::from_secs(20);
+        let limit = Instant::now() + world.patience;
         // On Linux also the supervisor, the driver, and what the daemon's library left.
         let expected = if world.is_linux() { 6 } else { 2 };
         let mut pids = loop {

@@ -3,11 +3,13 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::Output;
+use std::process::{Output, Stdio};
+use std::thread;
 
 use release_helper::codesign::{self, Signing};
 
 use super::Test;
+use super::reach::children;
 use super::world::{Run, World};
 
 /// Only where a platform runs in it.
@@ -17,6 +19,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_library_that_dyld_would_not_load_is_refused", a_library_that_dyld_would_not_load_is_refused),
     ("what_is_unknown_ends_the_run", what_is_unknown_ends_the_run),
     ("binding_lazily_changes_no_answer", binding_lazily_changes_no_answer),
+    ("nothing_computes_for_ever", nothing_computes_for_ever),
 ];
 
 const REFUSED: i32 = 118;
@@ -135,5 +138,25 @@ fn binding_lazily_changes_no_answer(world: &World) -> Result<(), String> {
     let eager = world.run(&paths);
     let lazy = Run::from(world.command_with(&["--lazy"]).args(&paths).output().expect("it can be started"));
     assert_eq!((lazy.stdout, lazy.status), (eager.stdout, eager.status));
+    Ok(())
+}
+
+fn nothing_computes_for_ever(world: &World) -> Result<(), String> {
+    let sleep = world.library(&world.empty_directory("limited"), "sleep");
+    let mut command = world.command();
+    let mut child = command.args(["--timeout-ms", "2000"]).arg(sleep).stdout(Stdio::null()).spawn().expect("it starts");
+    let loaders = loop {
+        let loaders = children(child.id());
+        if !loaders.is_empty() {
+            break loaders;
+        }
+        thread::yield_now();
+    };
+    for pid in loaders.into_iter().chain([child.id().to_string()]) {
+        let limits = fs::read_to_string(format!("/proc/{pid}/limits")).expect("it runs");
+        let limit = limits.lines().find(|line| line.starts_with("Max cpu time")).expect("there is such a limit");
+        assert_eq!(limit.split_whitespace().nth(3), Some("60"), "{limit}");
+    }
+    assert_eq!(child.wait().expect("it ends").code(), Some(1));
     Ok(())
 }

@@ -9,6 +9,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use std::{env, fs, thread};
 
 use serde_json::Value;
@@ -32,6 +33,8 @@ pub(crate) struct World {
     pub(crate) program: PathBuf,
     directory: PathBuf,
     misbehaving: Mutex<Option<PathBuf>>,
+    /// How long to wait for what has to come: for ever, were it not for those who read why it did not.
+    pub(crate) patience: Duration,
 }
 
 /// A platform that cannot be tested here, and why.
@@ -65,7 +68,8 @@ pub(crate) fn all() -> Vec<Built> {
             }
             let misbehaving = Mutex::new(None);
             let directory = directory.join(platform);
-            Ok(Arc::new(World { platform, target, runner, program, directory, misbehaving }))
+            let patience = Duration::from_secs(20);
+            Ok(Arc::new(World { platform, target, runner, program, directory, misbehaving, patience }))
         })
         .collect()
 }
@@ -150,7 +154,7 @@ pub(crate) fn build_in(root: &Path, package: &str, options: &[&str], targets: im
 }
 
 impl World {
-    /// The same platform with another program, and a directory of its own.
+    /// The same platform with a faulty program, and a directory of its own.
     pub(crate) fn with_program(&self, program: &Path, directory: &Path) -> Self {
         Self {
             platform: self.platform,
@@ -159,6 +163,8 @@ impl World {
             program: program.to_owned(),
             directory: directory.join("libraries"),
             misbehaving: Mutex::new(Some(self.misbehaving())),
+            // It is expected not to come.
+            patience: Duration::from_secs(6),
         }
     }
 

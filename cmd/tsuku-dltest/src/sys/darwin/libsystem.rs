@@ -17,6 +17,7 @@ pub(super) const SIGKILL: c_int = 9;
 pub(super) const SIGPIPE: c_int = 13;
 pub(super) const SIGALRM: c_int = 14;
 pub(super) const SIGCHLD: c_int = 20;
+pub(super) const SIGXFSZ: c_int = 25;
 pub(super) const SIG_BLOCK: c_int = 1;
 pub(super) const SIG_UNBLOCK: c_int = 2;
 pub(super) const ITIMER_REAL: c_int = 0;
