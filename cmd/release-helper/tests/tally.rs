@@ -162,6 +162,15 @@ fn two_signers_with_the_same_bytes_agree() {
 }
 
 #[test]
+fn a_minisign_signature_is_not_looked_at_where_nobody_has_such_a_key() {
+    let folder = Folder::new();
+    folder.say("a.json", "alice", &says('a'));
+    folder.write("a.json.minisig", "no signature\n");
+    let tally = folder.count(1);
+    assert!(tally.holds() && tally.ignored.is_empty(), "{:?}", tally.ignored);
+}
+
+#[test]
 fn a_single_dissenter_is_enough_for_no() {
     let folder = Folder::new();
     folder.say("alice.json", "alice", &says('a'));

@@ -119,3 +119,15 @@ impl Walls {
         Err(error).with_context(|| format!("cannot run {}", program.display())).hint("check that the program is there")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verdict_says_how_strong_the_walls_are_and_what_is_open() {
+        assert_eq!(Strength::Full.to_string(), "confined");
+        assert_eq!(Strength::Partial("sockets".to_owned()).to_string(), "partly confined (sockets)");
+        assert_eq!(Strength::None("no Landlock".to_owned()).to_string(), "not confined (no Landlock)");
+    }
+}

@@ -56,6 +56,34 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_address_means_one_host() {
+        for (url, host) in [
+            ("https://api.github.com", Some("api.github.com")),
+            ("https://api.github.com:8443/x?y#z", Some("api.github.com:8443")),
+            ("http://[::1]:80?x", Some("[::1]:80")),
+            ("https://", None),
+            ("https:///x", None),
+            ("ftp://example.org", None),
+            ("https://me@example.org", None),
+            ("https://exa mple.org", None),
+            ("example.org", None),
+        ] {
+            assert_eq!(authority(url), host, "{url}");
+        }
+        assert_eq!(super::host("https://api.github.com/"), Some("api.github.com"));
+    }
+
+    #[test]
+    fn this_machine_is_known_by_its_names_and_no_other() {
+        for own in ["localhost", "localhost:80", "127.0.0.1:8080", "127.1.2.3", "[::1]:80"] {
+            assert!(is_loopback(own), "{own}");
+        }
+        for other in ["localhost.example.org", "10.0.0.1", "example.org:80", "", "[::2]", "0.0.0.0"] {
+            assert!(!is_loopback(other), "{other}");
+        }
+    }
+
+    #[test]
     fn a_plus_is_encoded() {
         assert_eq!(encode("a+b c/d"), "a%2Bb%20c%2Fd");
     }

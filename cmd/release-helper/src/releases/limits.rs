@@ -90,6 +90,7 @@ mod tests {
     #[test]
     fn bytes_are_counted_and_run_out() {
         let budget = Budget::new(Limits { bytes: 10, ..Limits::READER });
+        assert_eq!((budget.bytes(), budget.wait()), (10, Duration::from_secs(90)));
         assert!(budget.receive(10).is_ok() && budget.bytes() == 0);
         assert!(budget.receive(1).is_err());
     }

@@ -154,4 +154,40 @@ mod tests {
         let twice = format!("{digest}  a\n{}  a\n", digest.replace('0', "1"));
         assert!(format!("{:#}", Sums::parse(&twice).unwrap_err()).contains("two digests"));
     }
+
+    #[test]
+    fn a_directory_is_held_to_what_was_recorded_file_by_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        // Longer than what is read at once.
+        let long = vec![b'x'; 200_000];
+        std::fs::write(path("a"), &long).unwrap();
+        std::fs::write(path("b"), "b").unwrap();
+        assert_eq!(digest_of_file(&path("a")).unwrap(), (200_000, crate::digest::sha256(&long)));
+        let recorded = Sums::of_directory(directory.path()).unwrap();
+        assert_eq!(recorded.get("a"), Some(crate::digest::sha256(&long).as_str()));
+        assert_eq!((recorded.get("b"), recorded.get("c")), (Some(crate::digest::sha256(b"b").as_str()), None));
+        assert!(recorded.ensure_directory(directory.path()).is_ok());
+        std::fs::write(path("b"), "c").unwrap();
+        std::fs::write(path("c"), "").unwrap();
+        std::fs::remove_file(path("a")).unwrap();
+        let told = format!("{:#}", recorded.ensure_directory(directory.path()).unwrap_err());
+        assert!(told.contains("a is missing; b has sha256 ") && told.ends_with("c was not recorded"), "{told}");
+    }
+
+    #[test]
+    fn records_of_several_builders_are_read_and_joined() {
+        let directory = tempfile::tempdir().unwrap();
+        let (one, two) = ("1".repeat(64), "2".repeat(64));
+        let read = |text: String| {
+            let path = directory.path().join("record");
+            std::fs::write(&path, text).unwrap();
+            Sums::read(&path)
+        };
+        let mut joined = read(format!("{one}  a\n")).unwrap();
+        joined.merge(&read(format!("{two}  b\n")).unwrap()).unwrap();
+        assert_eq!((joined.get("a"), joined.get("b")), (Some(one.as_str()), Some(two.as_str())));
+        assert!(joined.merge(&read(format!("{two}  a\n")).unwrap()).is_err());
+        assert!(read("no sums".to_owned()).is_err());
+    }
 }

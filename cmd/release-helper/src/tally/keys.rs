@@ -203,6 +203,19 @@ mod tests {
         assert_eq!(people("a ssh-ed25519 K1\nb namespaces=\"x y\" ssh-ed25519 K1 other comment\n"), ["a"]);
         assert_eq!(people("a ssh-rsa K1\nb ssh-rsa K2\n# c ssh-rsa K3\n\na,b minisign K4\n"), ["a"]);
         assert_eq!(people("\"a\" ssh-rsa K1\na minisign K2\n"), ["a"]);
+        // What stands in quotes is one word, an escaped quote included: no key.
+        assert_eq!(people("a command=\"x ssh-rsa K9 y\" ssh-ed25519 K1\nb ssh-rsa K9\n"), ["a", "b"]);
+        assert_eq!(people("a command=\"x \\\" ssh-rsa K9\" ssh-ed25519 K1\nb ssh-rsa K9\n"), ["a", "b"]);
+        assert_eq!(people("a command=\"x \\\\\" ssh-ed25519 K1\nb ssh-rsa K9\n"), ["a", "b"]);
+    }
+
+    #[test]
+    fn a_file_is_read_whole_or_not_at_all() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(4 << 20).unwrap();
+        assert_eq!(read_small(file.path()).unwrap().len(), 4 << 20);
+        file.as_file().set_len((4 << 20) + 1).unwrap();
+        assert!(read_small(file.path()).is_err() && read_small(Path::new("/dev/zero")).is_err());
     }
 
     #[test]

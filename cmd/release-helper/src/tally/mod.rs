@@ -241,3 +241,23 @@ fn signers(path: &Path, bytes: &[u8], keys: &Keys, ignored: &mut Vec<(String, St
     }
     Ok(signers)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rebuilders_agree_on_nothing_but_what_was_published() {
+        let voices = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
+        let count = |digests: &[&str], published: Option<&str>| Count {
+            asset: "asset".to_owned(),
+            digests: digests.iter().map(|digest| ((*digest).to_owned(), voices(&["alice", "bob"]))).collect(),
+            published: published.map(str::to_owned),
+        };
+        assert_eq!(count(&["a"], None).agreeing(), Some(2));
+        assert_eq!(count(&["a"], Some("a")).agreeing(), Some(2));
+        assert_eq!(count(&["a"], Some("b")).agreeing(), None);
+        assert_eq!(count(&["a", "b"], Some("a")).agreeing(), None);
+        assert_eq!(count(&[], None).agreeing(), None);
+    }
+}
