@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Result, ensure};
 
@@ -118,42 +120,80 @@ impl Source for Window<'_> {
     }
 }
 
-/// How much is read at a time.
-const CHUNK: u64 = 256 << 10;
+/// How much is read at a time: a multiple of every page size, small enough to stay in a core's cache.
+pub const CHUNK: u64 = 256 << 10;
 
-/// Calls `each` for all bytes of `source` in pieces, until it says `false`. It gets the piece with up to `context` bytes
-/// before and behind it, where in them the piece is, and the offset of the first of them in the source.
-pub fn pieces(
-    source: &dyn Source,
-    context: u64,
-    mut each: impl FnMut(&[u8], Range<usize>, u64) -> bool,
-) -> io::Result<()> {
-    let size = source.size();
-    let mut buffer = vec![0; (CHUNK + 2 * context).min(size) as usize];
-    for start in (0..size).step_by(CHUNK as usize) {
-        let end = (start + CHUNK).min(size);
-        let (first, last) = (start.saturating_sub(context), (end + context).min(size));
-        let bytes = &mut buffer[..(last - first) as usize];
-        source.read_at(first, bytes)?;
-        if !each(bytes, (start - first) as usize..(end - first) as usize, first) {
-            break;
+/// Below this many bytes starting a thread costs more than it saves.
+const WORTH_A_THREAD: u64 = 1 << 20;
+
+/// Calls `work` once for every [`CHUNK`] of `0..size`, on all processors, with a state that each thread makes for itself,
+/// until it says `false`; gives those states back. Stops early when `work` fails, too; of several failures the one at the
+/// lowest offset counts.
+pub fn sweep<State: Send>(
+    size: u64,
+    state: impl Fn() -> State + Sync,
+    work: impl Fn(&mut State, Range<u64>) -> Result<bool> + Sync,
+) -> Result<Vec<State>> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
+    let threads = threads.min(size / WORTH_A_THREAD).clamp(1, 8);
+    let next = AtomicU64::new(0);
+    let failure: Mutex<Option<(u64, anyhow::Error)>> = Mutex::new(None);
+    let worker = || {
+        let mut state = state();
+        loop {
+            // Chunks are handed out in order, so all below a failure are already in somebody's hands.
+            let offset = next.fetch_add(CHUNK, Ordering::Relaxed);
+            if offset >= size {
+                return state;
+            }
+            let outcome = work(&mut state, offset..(offset + CHUNK).min(size));
+            if !matches!(outcome, Ok(true)) {
+                next.store(size, Ordering::Relaxed);
+            }
+            if let Err(error) = outcome {
+                let mut failure = failure.lock().unwrap_or_else(PoisonError::into_inner);
+                if failure.as_ref().is_none_or(|(earlier, _)| offset < *earlier) {
+                    *failure = Some((offset, error));
+                }
+            }
         }
+    };
+    let states = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(worker)).collect();
+        let mut states = vec![worker()];
+        states.extend(
+            others.into_iter().map(|other| other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))),
+        );
+        states
+    });
+    match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        Some((_, error)) => Err(error),
+        None => Ok(states),
     }
-    Ok(())
 }
 
-/// Calls `each` for the bytes that two sources have at the same offsets, in pieces, with the offset, until it says
-/// `false`. What one has beyond the other's end is left out.
-pub fn pairs(a: &dyn Source, b: &dyn Source, mut each: impl FnMut(&[u8], &[u8], u64) -> bool) -> io::Result<()> {
-    let size = a.size().min(b.size());
-    let mut buffers = [(); 2].map(|()| vec![0; CHUNK.min(size) as usize]);
+/// Fills `buffer` with the bytes of `source` in `range` and up to `context` bytes before and behind it. Where in the buffer
+/// the range is.
+pub fn surrounded(
+    source: &dyn Source,
+    range: &Range<u64>,
+    context: u64,
+    buffer: &mut Vec<u8>,
+) -> io::Result<Range<usize>> {
+    let (first, last) = (range.start.saturating_sub(context), (range.end + context).min(source.size()));
+    buffer.resize((last - first) as usize, 0);
+    source.read_at(first, buffer)?;
+    Ok((range.start - first) as usize..(range.end - first) as usize)
+}
+
+/// Calls `each` for all bytes of `source` in pieces, in order, until it says `false`.
+pub fn pieces(source: &dyn Source, mut each: impl FnMut(&[u8]) -> bool) -> io::Result<()> {
+    let size = source.size();
+    let mut buffer = vec![0; CHUNK.min(size) as usize];
     for start in (0..size).step_by(CHUNK as usize) {
-        let length = (size - start).min(CHUNK) as usize;
-        let [bytes_a, bytes_b] = &mut buffers;
-        let (bytes_a, bytes_b) = (&mut bytes_a[..length], &mut bytes_b[..length]);
-        a.read_at(start, bytes_a)?;
-        b.read_at(start, bytes_b)?;
-        if !each(bytes_a, bytes_b, start) {
+        let piece = &mut buffer[..(size - start).min(CHUNK) as usize];
+        source.read_at(start, piece)?;
+        if !each(piece) {
             break;
         }
     }
@@ -161,13 +201,17 @@ pub fn pairs(a: &dyn Source, b: &dyn Source, mut each: impl FnMut(&[u8], &[u8], 
 }
 
 /// Whether one source begins with all of the other.
-pub fn agree(a: &dyn Source, b: &dyn Source) -> io::Result<bool> {
-    let mut same = true;
-    pairs(a, b, |bytes_a, bytes_b, _| {
-        same = bytes_a == bytes_b;
-        same
+pub fn agree(a: &dyn Source, b: &dyn Source) -> Result<bool> {
+    let size = a.size().min(b.size());
+    let buffers = || ([(); 2].map(|()| Vec::new()), true);
+    let states = sweep(size, buffers, |(buffers, same), range| {
+        let [bytes_a, bytes_b] = buffers;
+        surrounded(a, &range, 0, bytes_a)?;
+        surrounded(b, &range, 0, bytes_b)?;
+        *same &= bytes_a == bytes_b;
+        Ok(*same)
     })?;
-    Ok(same)
+    Ok(states.iter().all(|(_, same)| *same))
 }
 
 /// A source as a stream, which says no more than `budget` bytes: a damaged file may ask for the same ones for ever.
@@ -211,20 +255,49 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pieces_cover_every_byte_once_and_have_their_surroundings() {
-        let content: Vec<u8> = (0..2 * CHUNK + 77).map(|index| (index % 251) as u8).collect();
-        let mut seen = Vec::new();
-        pieces(&content.as_slice(), 10, |bytes, inner, first| {
-            let start = first as usize;
-            assert_eq!(bytes, &content[start..start + bytes.len()]);
+    fn a_sweep_visits_every_chunk_once_with_its_surroundings() {
+        let content: Vec<u8> = (0..9 * CHUNK + 77).map(|index| (index % 251) as u8).collect();
+        let states = sweep(content.len() as u64, Vec::new, |seen, range| {
+            let mut buffer = Vec::new();
+            let inner = surrounded(&content.as_slice(), &range, 10, &mut buffer)?;
+            let first = range.start as usize - inner.start;
+            assert_eq!(buffer, &content[first..first + buffer.len()]);
             assert!(inner.start == 10 || first == 0);
-            assert!(bytes.len() - inner.end == 10 || start + bytes.len() > content.len() - 10);
-            seen.extend_from_slice(&bytes[inner]);
-            true
-        })
-        .unwrap();
-        assert_eq!(seen, content);
-        pieces(&&b""[..], 10, |_, _, _| panic!("there is nothing")).unwrap();
+            assert!(buffer.len() - inner.end == 10 || first + buffer.len() > content.len() - 10);
+            seen.push(range);
+            Ok(true)
+        });
+        let mut seen: Vec<_> = states.unwrap().concat();
+        seen.sort_by_key(|range| range.start);
+        assert_eq!((seen[0].start, seen[9].end), (0, content.len() as u64));
+        assert!(seen.len() == 10 && seen.windows(2).all(|pair| pair[0].end == pair[1].start));
+        sweep(0, || (), |(), _| panic!("there is nothing")).unwrap();
+    }
+
+    #[test]
+    fn the_failure_at_the_lowest_offset_is_the_one_reported() {
+        for _ in 0..50 {
+            let outcome = sweep(
+                64 * CHUNK,
+                || (),
+                |(), range| match range.start / CHUNK {
+                    chunk @ 3.. => anyhow::bail!("{chunk}"),
+                    _ => Ok(true),
+                },
+            );
+            assert_eq!(outcome.unwrap_err().to_string(), "3");
+        }
+    }
+
+    #[test]
+    fn a_difference_anywhere_is_found() {
+        let content = vec![7; 9 * CHUNK as usize];
+        assert!(agree(&content.as_slice(), &&content[1..]).unwrap());
+        for at in [0, CHUNK as usize, content.len() - 1] {
+            let mut other = content.clone();
+            other[at] = 8;
+            assert!(!agree(&content.as_slice(), &other.as_slice()).unwrap());
+        }
     }
 
     #[test]

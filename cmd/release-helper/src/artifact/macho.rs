@@ -6,7 +6,7 @@ use std::ops::Range;
 use anyhow::{Context, Result, ensure};
 use object::macho;
 use object::read::macho::{FatArch, LoadCommandVariant, MachHeader, MachOFatFile, Nlist, Section as _, Segment as _};
-use object::{Endianness, ReadCache, read};
+use object::{Endianness, ReadCache, pod, read};
 
 use super::layout::{self, Part};
 use super::{Data, MOST_READ, ensure_inside, text};
@@ -14,6 +14,8 @@ use crate::bytes::{Source, Stream, Window};
 
 /// More load commands or sections than any real program has: reading stops with an error.
 const MOST_ENTRIES: usize = 1 << 16;
+/// So many symbols are read at a time.
+const SYMBOLS: usize = 1 << 14;
 /// There are fewer machines than this.
 const MOST_SLICES: usize = 64;
 
@@ -106,10 +108,8 @@ impl MachO {
     pub(super) fn read(window: Window<'_>) -> Result<Self> {
         let cache = ReadCache::new(Stream::new(&window, MOST_READ));
         match window.head(4)?[..] {
-            [0xcf, ..] | [_, _, _, 0xcf, ..] => {
-                Reader::<macho::MachHeader64<Endianness>>::read(&cache, window.size(), 64)
-            }
-            _ => Reader::<macho::MachHeader32<Endianness>>::read(&cache, window.size(), 32),
+            [0xcf, ..] | [_, _, _, 0xcf, ..] => Reader::<macho::MachHeader64<Endianness>>::read(&cache, window, 64),
+            _ => Reader::<macho::MachHeader32<Endianness>>::read(&cache, window, 32),
         }
     }
 
@@ -142,6 +142,7 @@ impl MachO {
 
 /// `bytes` being read into `facts`.
 struct Reader<'a, 's, H: MachHeader<Endian = Endianness>> {
+    window: Window<'s>,
     bytes: Data<'a, 's>,
     header: &'a H,
     endian: Endianness,
@@ -149,7 +150,7 @@ struct Reader<'a, 's, H: MachHeader<Endian = Endianness>> {
 }
 
 impl<'a, 's, H: MachHeader<Endian = Endianness>> Reader<'a, 's, H> {
-    fn read(bytes: Data<'a, 's>, length: u64, bits: u8) -> Result<MachO> {
+    fn read(bytes: Data<'a, 's>, window: Window<'s>, bits: u8) -> Result<MachO> {
         let header = H::parse(bytes, 0)?;
         let endian = header.endian()?;
         let facts = MachO {
@@ -158,10 +159,10 @@ impl<'a, 's, H: MachHeader<Endian = Endianness>> Reader<'a, 's, H> {
             file_type: header.filetype(endian),
             flags: header.flags(endian),
             headers: vec![Part::new("Mach-O header", 0, size_of::<H>() as u64)],
-            length,
+            length: window.size(),
             ..MachO::default()
         };
-        let mut reader = Self { bytes, header, endian, facts };
+        let mut reader = Self { window, bytes, header, endian, facts };
         reader.commands()?;
         Ok(reader.facts)
     }
@@ -279,12 +280,22 @@ impl<'a, 's, H: MachHeader<Endian = Endianness>> Reader<'a, 's, H> {
     fn symbols(&mut self, symtab: &macho::SymtabCommand<Endianness>) -> Result<()> {
         ensure!(self.facts.symbol_tables == 0, "there is more than one symbol table");
         self.facts.symbol_tables += 1;
-        let symbols = symtab.symbols::<H, _>(self.endian, self.bytes)?;
-        let local = |symbol: &&H::Nlist| symbol.is_stab() || !symbol.n_type().is_ext();
-        self.facts.local_symbols += symbols.iter().filter(local).count() as u64;
-        let objects = symbols.iter().filter(|symbol| symbol.stab() == Some(macho::N_OSO));
-        self.facts.object_times.extend(objects.map(|symbol| symbol.n_value(self.endian).into()));
-        let size = (symbols.len() * size_of::<H::Nlist>()) as u64;
+        let (offset, count) = (symtab.symoff.get(self.endian).into(), symtab.nsyms.get(self.endian) as usize);
+        let size = (count * size_of::<H::Nlist>()) as u64;
+        ensure_inside(offset, size, self.facts.length).context("symbol table")?;
+        // A large program's symbols are most of it: they are not kept, as what the cache reads is.
+        for first in (0..count).step_by(SYMBOLS) {
+            let some = SYMBOLS.min(count - first);
+            let content =
+                self.window.read(offset + (first * size_of::<H::Nlist>()) as u64, some * size_of::<H::Nlist>())?;
+            let symbols = pod::slice_from_bytes::<H::Nlist>(&content, some);
+            let symbols = symbols.ok().context("the symbol table cannot be read")?.0;
+            let local = |symbol: &&H::Nlist| symbol.is_stab() || !symbol.n_type().is_ext();
+            self.facts.local_symbols += symbols.iter().filter(local).count() as u64;
+            let objects = symbols.iter().filter(|symbol| symbol.stab() == Some(macho::N_OSO));
+            let times = objects.map(|symbol| symbol.n_value(self.endian).into());
+            self.facts.object_times.extend(times.take(MOST_ENTRIES.saturating_sub(self.facts.object_times.len())));
+        }
         self.table("symbol table", symtab.symoff.get(self.endian), size)?;
         self.table("string table", symtab.stroff.get(self.endian), symtab.strsize.get(self.endian).into())
     }

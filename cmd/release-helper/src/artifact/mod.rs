@@ -9,6 +9,7 @@ pub mod inspect;
 mod layout;
 mod macho;
 mod text;
+mod view;
 
 use std::fmt;
 
@@ -99,20 +100,10 @@ impl fmt::Display for Container {
 
 /// What kind of file `bytes` are, in a few words: container, class, machine, type.
 pub fn describe(bytes: &[u8]) -> String {
-    kind(Window::whole(&bytes)).unwrap_or_else(|error| format!("unreadable: {error:#}"))
-}
-
-/// As [`describe`]; an error says that it cannot be read.
-fn kind(bytes: Window<'_>) -> Result<String> {
-    Ok(match Container::at(bytes)? {
-        Container::Elf => elf::Elf::read(bytes).map_or("damaged ELF".into(), |elf| elf.describe()),
-        Container::MachO => macho::MachO::read(bytes).map_or("damaged Mach-O".into(), |macho| macho.describe()),
-        Container::FatMachO => macho::slices(bytes).map_or("damaged fat Mach-O".into(), |slices| {
-            let machines: Vec<_> = slices.iter().map(|slice| slice.machine.as_str()).collect();
-            format!("fat Mach-O: {}", machines.join(", "))
-        }),
-        Container::Foreign(what) => what.into(),
-    })
+    match view::View::read(Window::whole(&bytes)) {
+        Ok(view) => view.describe(),
+        Err(error) => format!("unreadable: {error:#}"),
+    }
 }
 
 /// `count` with its noun, in the plural unless it is one.

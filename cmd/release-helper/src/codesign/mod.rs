@@ -75,7 +75,8 @@ pub fn verify_source(source: &dyn Source) -> Result<Report> {
 /// cannot be judged. What `codesign --remove-signature` leaves differs from the unsigned file in the rounding of
 /// `__LINKEDIT`'s size in memory, so that is set aside, too.
 pub fn same_unsigned(a: &dyn Source, b: &dyn Source) -> Result<bool> {
-    let (plan_a, plan_b) = (plan::Plan::bare(a)?, plan::Plan::bare(b)?);
+    let aligned = plan::is_signed(a)? || plan::is_signed(b)?;
+    let (plan_a, plan_b) = (plan::Plan::bare(a, aligned)?, plan::Plan::bare(b, aligned)?);
     Ok(plan_a.size == plan_b.size && bytes::agree(&plan_a.result(a), &plan_b.result(b))?)
 }
 

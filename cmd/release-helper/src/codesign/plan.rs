@@ -1,12 +1,12 @@
 //! What a signed or unsigned file will be, worked out before a byte of it is written.
 
 use std::io;
+use std::ops::Range;
 use std::sync::Mutex;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use object::macho;
 
-use super::digest::sweep;
 use super::fat::{Container, Slice};
 use super::form::{Form, PageSize};
 use super::identifier;
@@ -15,6 +15,7 @@ use super::layout::{Layout, Subject};
 use super::signature::Embedded;
 use super::source::{Sink, Source, Window};
 use super::{Signing, Style};
+use crate::bytes;
 use crate::error::Hint;
 
 /// `codesign` aligns all slices of a fat file to 16 KiB, whatever their pages are.
@@ -87,24 +88,23 @@ impl Plan {
 
     /// The file in `source` without signatures. If it has none it stays as it is.
     pub(super) fn unsign(source: &dyn Source) -> Result<Self> {
-        Self::without_signatures(source, false)
+        Self::without_signatures(source, false, is_signed(source)?)
     }
 
     /// The file in `source` without anything that signing changes: as [`Plan::unsign`] has it, and with a `__LINKEDIT`
-    /// without size in memory.
-    pub(super) fn bare(source: &dyn Source) -> Result<Self> {
-        Self::without_signatures(source, true)
+    /// without size in memory. `aligned` also sets aside how the slices of a fat file are aligned.
+    pub(super) fn bare(source: &dyn Source, aligned: bool) -> Result<Self> {
+        Self::without_signatures(source, true, aligned)
     }
 
-    fn without_signatures(source: &dyn Source, bare: bool) -> Result<Self> {
+    fn without_signatures(source: &dyn Source, bare: bool, aligned: bool) -> Result<Self> {
         let images = images(source)?;
-        let signed = images.iter().any(|(_, image)| image.signature.is_some());
         let part = |(window, image): (Window<'_>, Image)| {
             let name = image.architecture();
             unsign_image(&window, image, bare).context(name)
         };
         let parts = images.into_iter().map(part).collect::<Result<_>>()?;
-        Self::of_parts(source, parts, signed.then_some(FAT_ALIGNMENT))
+        Self::of_parts(source, parts, aligned.then_some(FAT_ALIGNMENT))
     }
 
     /// The file that a plan without signatures makes of `source`, to be read without being written.
@@ -190,11 +190,12 @@ impl Part {
                 sink.write_at(base + offset, bytes)?;
             }
         }
-        sweep(self.end, |offset, chunk| {
-            if sink.is_settled() {
-                return Ok(());
-            }
-            let end = offset + chunk.len() as u64;
+        if sink.is_settled() {
+            return Ok(());
+        }
+        bytes::sweep(self.end, Vec::new, |chunk, range| {
+            let Range { start: offset, end } = range;
+            chunk.resize((end - offset) as usize, 0);
             let kept = self.kept.clamp(offset, end);
             let (content, padding) = chunk.split_at_mut((kept - offset) as usize);
             if self.signature.is_some() || !stays {
@@ -221,9 +222,15 @@ impl Part {
                     sink.write_at(base + table.offset + first, &hashes)?;
                 }
             }
-            Ok(())
-        })
+            Ok(!sink.is_settled())
+        })?;
+        Ok(())
     }
+}
+
+/// Whether an image of a file has a signature.
+pub(super) fn is_signed(source: &dyn Source) -> Result<bool> {
+    Ok(images(source)?.iter().any(|(_, image)| image.signature.is_some()))
 }
 
 /// All images of a file, in the order of its fat header.

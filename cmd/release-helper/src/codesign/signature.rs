@@ -256,7 +256,7 @@ impl Directory {
 
     /// What the kernel knows the code by: the start of the CodeDirectory's hash.
     pub(super) fn cdhash(&self, signature: &Window<'_>) -> Result<Vec<u8>> {
-        let mut hash = self.algorithm.digest_range(signature, self.blob.offset, self.blob.length)?;
+        let mut hash = self.algorithm.digest_source(&signature.part(self.blob.offset, self.blob.length)?)?;
         hash.truncate(20);
         Ok(hash)
     }

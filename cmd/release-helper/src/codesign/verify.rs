@@ -7,7 +7,6 @@ use std::io;
 use anyhow::{Context, Result, bail, ensure};
 use object::macho;
 
-use super::digest::{CHUNK, sweep};
 use super::fat::{Container, Fat, Slice};
 use super::form::Form;
 use super::image::{Image, SignatureCommand};
@@ -15,6 +14,7 @@ use super::plan;
 use super::report::{self, Report};
 use super::signature::{Directory, Embedded};
 use super::source::{Source, Window};
+use crate::bytes;
 use crate::digest::hex;
 
 /// Verifies all signatures of a file. Whatever the file contains, there is a report; only reading can fail.
@@ -72,7 +72,7 @@ fn sealed_to_the_end(mut entry: report::Slice, what: &str) -> report::Slice {
 fn between_slices(source: &dyn Source, fat: &Fat) -> Result<Option<String>> {
     for (offset, size) in fat.gaps(source.size()) {
         let end = offset + size;
-        if !is_zero(source, offset, size)? {
+        if !is_zero(Window::new(source, offset, size)?)? {
             return Ok(Some(format!("something hides between the slices, behind {offset:#x}")));
         }
         if end == source.size() {
@@ -226,7 +226,7 @@ impl<'a> Subject<'a> {
             let hash = match (number, blob) {
                 (1, _) => plan::info_plist(self.window, self.image)?.map(|plist| directory.algorithm.digest(&plist)),
                 (_, Some(blob)) => {
-                    Some(directory.algorithm.digest_range(&self.signature.window, blob.offset, blob.length)?)
+                    Some(directory.algorithm.digest_source(&self.signature.window.part(blob.offset, blob.length)?)?)
                 }
                 (_, None) => None,
             };
@@ -277,12 +277,13 @@ impl<'a> Subject<'a> {
 
     /// Every page has the hash in every CodeDirectory.
     fn check_pages(&self) -> Result<()> {
-        sweep(self.command.data_offset, |offset, chunk| {
-            self.window.read_at(offset, chunk)?;
-            let mut hash = Vec::new();
+        let state = || (Vec::new(), Vec::new());
+        bytes::sweep(self.command.data_offset, state, |(chunk, hash), range| {
+            bytes::surrounded(self.window, &range, 0, chunk)?;
+            let offset = range.start;
             for directory in &self.signature.directories {
                 let (page_size, hash_size) = (1 << directory.page_shift, directory.algorithm.size());
-                debug_assert!((CHUNK as u64).is_multiple_of(page_size));
+                debug_assert!(bytes::CHUNK.is_multiple_of(page_size));
                 let first = offset / page_size;
                 let count = chunk.len().div_ceil(page_size as usize);
                 let signed =
@@ -290,16 +291,17 @@ impl<'a> Subject<'a> {
                 let pages = chunk.chunks(page_size as usize).zip(signed.chunks_exact(hash_size));
                 for (page, (content, signed)) in (first..).zip(pages) {
                     hash.clear();
-                    directory.algorithm.append(content, &mut hash);
-                    if hash != signed {
+                    directory.algorithm.append(content, hash);
+                    if *hash != signed {
                         let start = page * page_size;
                         let end = start + content.len() as u64;
                         return Err(BadPage { page, start, end, hash: directory.algorithm.name() }.into());
                     }
                 }
             }
-            Ok(())
-        })
+            Ok(true)
+        })?;
+        Ok(())
     }
 
     fn describe(&self) -> Result<report::Signature> {
@@ -318,7 +320,7 @@ impl<'a> Subject<'a> {
             offset: self.command.data_offset,
             size: self.command.data_size,
             length: signature.length,
-            slack_is_zero: is_zero(&signature.window, slack.0, slack.1)?,
+            slack_is_zero: is_zero(signature.window.part(slack.0, slack.1)?)?,
             blobs: signature
                 .blobs
                 .iter()
@@ -357,19 +359,14 @@ fn describe_directory(directory: &Directory, signature: &Window<'_>) -> Result<r
     })
 }
 
-/// Whether `size` bytes from `offset` on are zero.
-fn is_zero(source: &dyn Source, offset: u64, size: u64) -> Result<bool> {
-    let mut buffer = vec![0; size.min(CHUNK as u64) as usize];
-    let mut done = 0;
-    while done < size {
-        let part = &mut buffer[..(size - done).min(CHUNK as u64) as usize];
-        source.read_at(offset + done, part)?;
-        if part.iter().any(|byte| *byte != 0) {
-            return Ok(false);
-        }
-        done += part.len() as u64;
-    }
-    Ok(true)
+/// Whether all bytes are zero.
+fn is_zero(window: Window<'_>) -> Result<bool> {
+    let mut zero = true;
+    bytes::pieces(&window, |piece| {
+        zero = piece.iter().all(|byte| *byte == 0);
+        zero
+    })?;
+    Ok(zero)
 }
 
 /// What a special slot is for.

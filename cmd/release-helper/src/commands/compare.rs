@@ -37,7 +37,7 @@ struct Compared<'a> {
 impl Compare {
     pub fn run(&self) -> Result<Verdict> {
         let (a, b) = (Regular::open(&self.a)?, Regular::open(&self.b)?);
-        let comparison = artifact::compare_sources(&a.source(), &b.source())?;
+        let comparison = artifact::compare_sources(&a.source(), &b.source(), self.json)?;
         if self.json {
             output::print_json(&Compared { file_a: &self.a, file_b: &self.b, comparison: &comparison })?;
         } else {
@@ -48,7 +48,8 @@ impl Compare {
 
     fn report(&self, comparison: &Comparison) -> String {
         if comparison.same {
-            return format!("same: {} bytes, sha256 {}\n", comparison.a.size, comparison.a.sha256);
+            let hash = comparison.a.sha256.as_deref().unwrap_or_default();
+            return format!("same: {} bytes, sha256 {hash}\n", comparison.a.size);
         }
         let mut sides = Table::new(["", "file", "bytes", "kind"]);
         for (name, file, side) in [("A", &self.a, &comparison.a), ("B", &self.b, &comparison.b)] {

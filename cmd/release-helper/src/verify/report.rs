@@ -171,3 +171,54 @@ fn map(comparison: &Comparison) -> String {
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provenance::Attested;
+    use crate::vary::{Culprit, Outcome};
+
+    fn report(verdicts: &[Answer]) -> Report {
+        let row = |&verdict: &Answer| Row {
+            platform: "linux-amd64".to_owned(),
+            asset: "asset".to_owned(),
+            verdict,
+            attested: Attested::No(String::new()),
+            reasons: Vec::new(),
+            size: None,
+            published: None,
+            rebuilt: None,
+            record: None,
+            comparison: None,
+        };
+        Report {
+            tag: "v1.2.3".to_owned(),
+            origin: String::new(),
+            commit: String::new(),
+            said_by: Vec::new(),
+            contract: Whose::Own,
+            rebuilder: String::new(),
+            confinement: String::new(),
+            faults: Vec::new(),
+            platforms: verdicts.iter().map(row).collect(),
+            variations: None,
+        }
+    }
+
+    #[test]
+    fn yes_is_said_only_if_everything_was_rebuilt_and_nothing_differs() {
+        use Answer::{Differs, NotRebuiltHere, Reproduced};
+        assert_eq!(report(&[Reproduced, Reproduced]).holds(), Some(true));
+        assert_eq!(report(&[Reproduced, NotRebuiltHere]).holds(), None);
+        assert_eq!(report(&[]).holds(), None);
+        assert_eq!(report(&[Reproduced, Differs, NotRebuiltHere]).holds(), Some(false));
+        let fault = Report { faults: vec!["a fault".to_owned()], ..report(&[Reproduced]) };
+        assert_eq!(fault.holds(), Some(false));
+        let varied = |culprits| {
+            let outcome = Outcome { rounds: 1, platforms: Vec::new(), variations: Vec::new(), culprits };
+            Report { variations: Some(outcome), ..report(&[Reproduced]) }.holds()
+        };
+        assert_eq!(varied(Vec::new()), Some(true));
+        assert_eq!(varied(vec![Culprit { variations: vec!["path"], effects: Vec::new() }]), Some(false));
+    }
+}

@@ -5,12 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use release_helper::codesign::{
-    Linker, PageSize, Report, Signature, Signing, Slice, Style, sign, unsign, verify, verify_file,
+    Linker, PageSize, Report, Signature, Signing, Slice, Style, same_unsigned, sign, unsign, verify, verify_file,
 };
 
 use crate::skipped::skipped;
 
-/// A signed file of the corpus.
+/// A file of the corpus.
 struct Signed {
     /// Its path within the corpus.
     name: String,
@@ -24,8 +24,15 @@ impl Signed {
     }
 }
 
-/// The signed files of the corpus; none, after saying so, where it was not downloaded.
+/// The signed files of the corpus.
 fn corpus() -> Vec<Signed> {
+    let mut files = all();
+    files.retain(|file| file.report.slices.iter().any(|slice| slice.signature.is_some()));
+    files
+}
+
+/// All files of the corpus; none, after saying so, where it was not downloaded.
+fn all() -> Vec<Signed> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/codesign-corpus");
     let mut paths = Vec::new();
     collect(&root, &mut paths);
@@ -36,9 +43,9 @@ fn corpus() -> Vec<Signed> {
     let signed = |path: PathBuf| {
         let report = verify_file(&path).unwrap();
         let name = path.strip_prefix(&root).unwrap().to_string_lossy().into_owned();
-        report.slices.iter().any(|slice| slice.signature.is_some()).then_some(Signed { name, path, report })
+        Signed { name, path, report }
     };
-    paths.into_iter().filter_map(signed).collect()
+    paths.into_iter().map(signed).collect()
 }
 
 fn collect(directory: &Path, paths: &mut Vec<PathBuf>) {
@@ -86,9 +93,12 @@ fn every_signature_of_the_corpus_holds_and_its_writer_is_known() {
             match &slice.signature {
                 Some(signature) => {
                     assert_eq!(slice.problem, None, "{}", file.name);
-                    // codesign with a certificate writes more than this module does.
-                    let writer = signature.form.clone().unwrap_or_else(|| "certificate".into());
-                    assert_eq!(signature.adhoc, writer != "certificate", "{}", file.name);
+                    // codesign writes more than this module does with a certificate, and for a bundle, whose Info.plist
+                    // and resources it seals.
+                    let other = if signature.adhoc { "bundle" } else { "certificate" };
+                    let writer = signature.form.clone().unwrap_or_else(|| other.into());
+                    let bound = signature.notes.iter().any(|note| note.starts_with("bound to the resources"));
+                    assert_eq!(bound, writer == "bundle", "{}", file.name);
                     *writers.entry(writer).or_insert(0) += 1;
                 }
                 None => assert_eq!(slice.problem.as_deref(), Some("not signed: there is no LC_CODE_SIGNATURE")),
@@ -96,13 +106,14 @@ fn every_signature_of_the_corpus_holds_and_its_writer_is_known() {
         }
     }
     let expected = [
+        ("bundle", 11),
         ("certificate", 1),
-        ("cctools", 2),
+        ("cctools", 5),
         ("codesign", 53),
         ("go", 1),
         ("ld-0", 1),
-        ("ld-prime", 20),
-        ("ld64", 1),
+        ("ld-prime", 26),
+        ("ld64", 11),
         ("lld", 4),
     ];
     assert!(writers.is_empty() || writers == expected.map(|(writer, count)| (writer.to_owned(), count)).into());
@@ -207,6 +218,31 @@ fn any_file_signed_as_codesign_does_holds_and_stays_the_same_when_signed_again()
         }
         assert_same(&file.name, &sign(&signed, &signing).unwrap(), &signed);
     }
+}
+
+/// Bundles of debugging symbols, PowerPC, 32 bits, iOS, visionOS and Catalyst, fat files of them, signed or not.
+#[test]
+fn every_file_is_refused_or_gets_a_signature_that_holds_and_can_be_set_aside() {
+    let mut refused = 0;
+    for file in all() {
+        assert!(file.report.slices.iter().all(|slice| slice.bad_page.is_none()), "{}", file.name);
+        let bytes = file.read();
+        for style in [Style::Codesign(None), Style::Linker(Some(Linker::Cctools))] {
+            match sign(&bytes, &Signing { identifier: Some("org.example".into()), style }) {
+                Ok(signed) => {
+                    assert_eq!(verify(&signed).unwrap().first_problem(), None, "{}", file.name);
+                    assert!(same_unsigned(&bytes.as_slice(), &signed.as_slice()).unwrap(), "{}", file.name);
+                    assert!(!verify(&unsign(&signed).unwrap()).unwrap().holds(), "{}", file.name);
+                }
+                Err(error) => {
+                    let symbols = file.name.contains(".dSYM/") && format!("{error:#}").ends_with("of type 10");
+                    assert!(symbols, "{}: {error:#}", file.name);
+                    refused += 1;
+                }
+            }
+        }
+    }
+    assert!(refused == 0 && all().is_empty() || refused == 20, "{refused}");
 }
 
 #[test]

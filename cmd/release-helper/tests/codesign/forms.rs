@@ -1,9 +1,11 @@
 //! Signing, verifying and removing: the forms and what they have in common.
 
-use release_helper::codesign::{Linker, PageSize, Signing, Style, sign, unsign, verify};
+use release_helper::codesign::{
+    Linker, PageSize, Signing, Style, same_unsigned, sign, sign_file, unsign, verify, verify_file,
+};
 
 use crate::images::{ARM, INTEL, INTEL_32, Image, POWER, fat};
-use crate::programs::link;
+use crate::programs::{link, link_for};
 
 #[test]
 fn a_program_linked_without_signature_is_signed_as_codesign_does() {
@@ -46,6 +48,31 @@ fn a_linkers_signature_is_recreated_after_its_removal() {
         assert!(again == program);
         // Nothing is left of the signature but the size of the segment in memory.
         assert!(unsign(&again).unwrap() == bare);
+    }
+}
+
+/// Security `machorep.cpp`: `pageSize`, and `explicitIdentifier` of section `__info_plist`, which is sealed in slot 1.
+#[test]
+fn programs_of_other_systems_are_signed_with_their_property_list() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("tool");
+    for (number, platforms, page_size) in [(3, &["tvos"][..], 4096), (4, &["watchos"], 16384)] {
+        let arguments = ["-adhoc_codesign", "-sectcreate", "__TEXT", "__info_plist", "Info.plist"];
+        let Some(program) = link_for("arm64", number, platforms, &arguments) else { return };
+        let report = verify(&program).unwrap();
+        assert_eq!(report.first_problem(), None, "{platforms:?}");
+        assert_eq!(report.signature().unwrap().form.as_deref(), Some("lld"), "{platforms:?}");
+        std::fs::write(&path, &program).unwrap();
+        let signing = Signing { identifier: None, style: Style::Codesign(None) };
+        sign_file(&path, &path, &signing, false).unwrap();
+        let report = verify_file(&path).unwrap();
+        assert_eq!(report.first_problem(), None, "{platforms:?}");
+        let signature = report.signature().unwrap();
+        assert_eq!(signature.identifier, "org.example.tool", "{platforms:?}");
+        let [directory] = &signature.code_directories[..] else { panic!("{:?}", signature.code_directories) };
+        assert_eq!((directory.hash, directory.page_size), ("sha256", page_size), "{platforms:?}");
+        assert_eq!(directory.special_slots[0].0, 1, "{platforms:?}");
+        assert!(same_unsigned(&std::fs::read(&path).unwrap().as_slice(), &program.as_slice()).unwrap());
     }
 }
 

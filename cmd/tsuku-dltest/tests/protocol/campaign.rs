@@ -99,7 +99,8 @@ fn mixed_batches_get_every_answer_and_leave_nothing(world: &World) -> Result<(),
         let pid = fs::read_to_string(&bystander).expect("the caller wrote it");
         let unharmed = state(pid.trim());
         let _ = Command::new("kill").args(["-KILL", pid.trim()]).status();
-        assert_eq!(unharmed, Some('S'), "seed {seed}: the caller's process");
+        // It may not have come to sleep yet.
+        assert!(matches!(unharmed, Some('S' | 'R' | 'D')), "seed {seed}: the caller's process: {unharmed:?}");
         let errors = run.errors();
         assert_eq!((errors.len(), run.status, run.stderr.as_str()), (BATCH, 1, ""), "seed {seed}");
         for (at, (kind, error)) in batch.iter().zip(errors).enumerate() {

@@ -6,10 +6,11 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::tokens::Tokens;
-use super::{Comparison, Place, byte_count, places};
+use super::{Comparison, Place, byte_count};
 use crate::artifact::elf::Elf;
-use crate::artifact::macho::{self, MachO};
-use crate::artifact::{Container, text};
+use crate::artifact::macho::MachO;
+use crate::artifact::text;
+use crate::artifact::view::{Content, View};
 use crate::bytes::{self, Source, Window};
 use crate::{codesign, date};
 
@@ -27,31 +28,39 @@ pub struct Cause {
     pub text: String,
 }
 
-/// Adds the causes that the differing parts of `comparison` suggest, the most telling first.
-pub(super) fn find(a: Window<'_>, b: Window<'_>, comparison: &mut Comparison) -> Result<()> {
+/// The causes that the differing parts of `comparison` and the `tokens` in them suggest, the most telling first.
+pub(super) fn find(a: &View<'_>, b: &View<'_>, comparison: &Comparison, tokens: &[Tokens; 2]) -> Result<Vec<Cause>> {
     let mut causes = Causes(Vec::new());
     let (kind_a, kind_b) = (&comparison.a.kind, &comparison.b.kind);
     if kind_a != kind_b {
         causes.add("kind", format!("they are different kinds of file: A is {kind_a}, B is {kind_b}"));
-        slice_of_fat(a, b, &mut causes)?;
-        slice_of_fat(b, a, &mut causes)?;
+        slice_of_fat(a, b.file, &mut causes)?;
+        slice_of_fat(b, a.file, &mut causes)?;
     }
-    if a.size() != b.size() && bytes::agree(&a, &b)? {
-        let (longer, shorter) = if a.size() > b.size() { ("A", "B") } else { ("B", "A") };
-        let missing = byte_count(a.size().abs_diff(b.size()));
+    let (size_a, size_b) = (a.file.size(), b.file.size());
+    if size_a != size_b && bytes::agree(&a.file, &b.file)? {
+        let (longer, shorter) = if size_a > size_b { ("A", "B") } else { ("B", "A") };
+        let missing = byte_count(size_a.abs_diff(size_b));
         causes.add("length", format!("{shorter} is {longer} without its last {missing}: cut off, or appended to"));
-    } else if Container::at(a)? == Container::at(b)? {
-        signatures(a, b, comparison, &mut causes);
+    } else if a.container == b.container {
+        signatures(a.file, b.file, comparison, &mut causes);
         stripped(&comparison.places, &mut causes);
-        match Container::at(a)? {
-            Container::Elf => elf(a, b, &mut causes),
-            Container::MachO => mach_o("", a, b, &mut causes),
-            _ => slices(a, b, &mut causes),
+        match (&a.content, &b.content) {
+            (Content::Elf(elf_a), Content::Elf(elf_b)) => elf((elf_a, a.file), (elf_b, b.file), &mut causes),
+            (Content::MachO(macho_a), Content::MachO(macho_b)) => mach_o("", macho_a, macho_b, &mut causes),
+            (Content::Fat(slices_a), Content::Fat(slices_b)) => {
+                for (slice, macho_a) in slices_a {
+                    let twin = slices_b.iter().find(|(other, _)| other.machine == slice.machine);
+                    if let (Some(macho_a), Some((_, Some(macho_b)))) = (macho_a, twin) {
+                        mach_o(&format!("{}: ", slice.machine), macho_a, macho_b, &mut causes);
+                    }
+                }
+            }
+            _ => {}
         }
-        content(a, b, comparison, &mut causes)?;
+        content(comparison, tokens, &mut causes);
     }
-    comparison.causes = causes.0;
-    Ok(())
+    Ok(causes.0)
 }
 
 struct Causes(Vec<Cause>);
@@ -81,12 +90,10 @@ fn some(items: &[&String]) -> String {
     format!("{}{more}", shown.join(", "))
 }
 
-fn slice_of_fat(fat: Window<'_>, thin: Window<'_>, causes: &mut Causes) -> Result<()> {
-    if Container::at(fat)? != Container::FatMachO {
-        return Ok(());
-    }
-    for slice in macho::slices(fat).unwrap_or_default() {
-        let content = slice.content(fat);
+fn slice_of_fat(fat: &View<'_>, thin: Window<'_>, causes: &mut Causes) -> Result<()> {
+    let Content::Fat(slices) = &fat.content else { return Ok(()) };
+    for (slice, _) in slices {
+        let content = slice.content(fat.file);
         if content.size() == thin.size() && bytes::agree(&content, &thin)? {
             causes.add("slice", format!("the thin file is the same as the fat one's slice {}", slice.machine));
             break;
@@ -153,8 +160,7 @@ fn stripped(places: &[Place], causes: &mut Causes) {
     }
 }
 
-fn elf(a: Window<'_>, b: Window<'_>, causes: &mut Causes) {
-    let (Ok(elf_a), Ok(elf_b)) = (Elf::read(a), Elf::read(b)) else { return };
+fn elf((elf_a, a): (&Elf, Window<'_>), (elf_b, b): (&Elf, Window<'_>), causes: &mut Causes) {
     let set = |items: &[String]| items.iter().cloned().collect::<BTreeSet<_>>();
     let one = |item: &Option<String>| item.iter().cloned().collect::<BTreeSet<_>>();
     let comment = |elf: &Elf, file| -> BTreeSet<String> {
@@ -163,12 +169,12 @@ fn elf(a: Window<'_>, b: Window<'_>, causes: &mut Causes) {
     let versions = |elf: &Elf| -> BTreeSet<String> {
         elf.dynamic.versions.iter().map(|(library, version)| format!("{library} {version}")).collect()
     };
-    causes.sets("toolchain", "compiler or linker", &comment(&elf_a, a), &comment(&elf_b, b));
+    causes.sets("toolchain", "compiler or linker", &comment(elf_a, a), &comment(elf_b, b));
     causes.sets("interpreter", "interpreter", &one(&elf_a.interpreter), &one(&elf_b.interpreter));
     causes.sets("needed", "needed libraries", &set(&elf_a.dynamic.needed), &set(&elf_b.dynamic.needed));
     causes.sets("run-path", "RPATH", &one(&elf_a.dynamic.rpath), &one(&elf_b.dynamic.rpath));
     causes.sets("run-path", "RUNPATH", &one(&elf_a.dynamic.runpath), &one(&elf_b.dynamic.runpath));
-    causes.sets("symbol-versions", "symbol versions", &versions(&elf_a), &versions(&elf_b));
+    causes.sets("symbol-versions", "symbol versions", &versions(elf_a), &versions(elf_b));
     causes.sets(
         "build-id",
         "build-id, which linkers compute from the content",
@@ -177,18 +183,7 @@ fn elf(a: Window<'_>, b: Window<'_>, causes: &mut Causes) {
     );
 }
 
-/// The causes in the slices that two fat files have both.
-fn slices(a: Window<'_>, b: Window<'_>, causes: &mut Causes) {
-    let (Ok(slices_a), Ok(slices_b)) = (macho::slices(a), macho::slices(b)) else { return };
-    for slice_a in &slices_a {
-        if let Some(slice_b) = slices_b.iter().find(|slice_b| slice_b.machine == slice_a.machine) {
-            mach_o(&format!("{}: ", slice_a.machine), slice_a.content(a), slice_b.content(b), causes);
-        }
-    }
-}
-
-fn mach_o(prefix: &str, a: Window<'_>, b: Window<'_>, causes: &mut Causes) {
-    let (Ok(macho_a), Ok(macho_b)) = (MachO::read(a), MachO::read(b)) else { return };
+fn mach_o(prefix: &str, macho_a: &MachO, macho_b: &MachO, causes: &mut Causes) {
     let minimum = |macho: &MachO| -> BTreeSet<String> {
         macho.minimum_versions.iter().map(|(platform, version)| format!("{platform:?} {version}")).collect()
     };
@@ -199,44 +194,41 @@ fn mach_o(prefix: &str, a: Window<'_>, b: Window<'_>, causes: &mut Causes) {
     let times =
         |macho: &MachO| -> BTreeSet<String> { macho.object_times.iter().map(|time| date::rfc3339(*time)).collect() };
     let mut sets = |kind, noun: &str, a, b| causes.sets(kind, &format!("{prefix}{noun}"), &a, &b);
-    sets("minimum", "oldest system", minimum(&macho_a), minimum(&macho_b));
-    sets("needed", "needed libraries", libraries(&macho_a), libraries(&macho_b));
-    sets("run-path", "LC_RPATH", rpaths(&macho_a), rpaths(&macho_b));
-    sets("time", "modification times of object files (N_OSO)", times(&macho_a), times(&macho_b));
+    sets("minimum", "oldest system", minimum(macho_a), minimum(macho_b));
+    sets("needed", "needed libraries", libraries(macho_a), libraries(macho_b));
+    sets("run-path", "LC_RPATH", rpaths(macho_a), rpaths(macho_b));
+    sets("time", "modification times of object files (N_OSO)", times(macho_a), times(macho_b));
     if macho_a.uuids != macho_b.uuids {
         let text = "LC_UUID, which linkers compute from the content or the output's name";
         causes.add("uuid", format!("{prefix}{text}"));
     }
 }
 
-/// Tables of numbers are large and hold no text.
-fn may_hold_text(part: &str) -> bool {
+fn is_code(part: &str) -> bool {
+    part.ends_with("text")
+}
+
+/// Whether the text in a part tells why files differ. Tables of numbers are large and hold none.
+pub(super) fn may_tell(part: &str) -> bool {
     let numbers = [".debug_loc", ".debug_ranges", ".debug_rnglists", ".debug_abbrev", ".eh_frame", ".rela", ".symtab"];
-    !numbers.iter().any(|prefix| part.starts_with(prefix)) && !part.ends_with("symbol table")
+    !is_code(part) && !numbers.iter().any(|prefix| part.starts_with(prefix)) && !part.ends_with("symbol table")
 }
 
 /// Causes that the differing bytes themselves tell.
-fn content(a: Window<'_>, b: Window<'_>, comparison: &Comparison, causes: &mut Causes) -> Result<()> {
-    let (mut tokens_a, mut tokens_b) = (Tokens::default(), Tokens::default());
-    let is_code = |name: &str| name.ends_with("text");
-    for place in comparison.places.iter().filter(|place| !is_code(&place.name) && may_hold_text(&place.name)) {
-        // What a stripped file lacks tells nothing about the rest.
-        if let (Some(extent_a), Some(extent_b)) = (&place.a, &place.b) {
-            tokens_a.collect(places::content(a, extent_a)?)?;
-            tokens_b.collect(places::content(b, extent_b)?)?;
-        }
-    }
+fn content(comparison: &Comparison, [tokens_a, tokens_b]: &[Tokens; 2], causes: &mut Causes) {
     // A signature's hashes read as no text, and the rest is the same.
     if comparison.same_unsigned == Some(true) {
-        return Ok(());
+        return;
     }
-    causes.sets("version", "version strings", &tokens_a.versions, &tokens_b.versions);
-    causes.sets("path", "paths", &tokens_a.paths, &tokens_b.paths);
-    causes.sets("date", "dates or times", &tokens_a.dates, &tokens_b.dates);
+    if !tokens_a.are_too_many() && !tokens_b.are_too_many() {
+        causes.sets("version", "version strings", &tokens_a.versions, &tokens_b.versions);
+        causes.sets("path", "paths", &tokens_a.paths, &tokens_b.paths);
+        causes.sets("date", "dates or times", &tokens_a.dates, &tokens_b.dates);
+    }
     // What follows from the rest of the content explains least.
     causes.0.sort_by_key(|cause| matches!(cause.kind, "build-id" | "uuid"));
     if !causes.0.is_empty() {
-        return Ok(());
+        return;
     }
     let differing = comparison.differing();
     if differing <= FEW && comparison.a.size == comparison.b.size {
@@ -244,5 +236,4 @@ fn content(a: Window<'_>, b: Window<'_>, comparison: &Comparison, causes: &mut C
     } else if comparison.places.iter().any(|place| is_code(&place.name)) {
         causes.add("code", "the code itself: other sources, features, flags or another compiler".into());
     }
-    Ok(())
 }

@@ -4,15 +4,20 @@ mod causes;
 mod places;
 mod tokens;
 
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use anyhow::Result;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::layout::{self, Part};
-use super::{Container, counted, elf::Elf, kind, macho, macho::MachO};
+use super::view::View;
+use super::{Container, counted};
 use crate::bytes::{self, Source, Window};
 use crate::codesign;
 use crate::digest::hex;
+use places::Reading;
 
 pub use causes::Cause;
 
@@ -44,8 +49,9 @@ pub struct Side {
     pub size: u64,
     /// `ELF 64-bit x86-64 PIE`.
     pub kind: String,
-    /// In hexadecimal digits.
-    pub sha256: String,
+    /// In hexadecimal digits; not known where the files differ and nobody asked for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
     /// For drawing where the differences are.
     pub map: Map,
 }
@@ -113,14 +119,6 @@ impl Comparison {
         self.places.iter().map(|place| place.differing).sum()
     }
 
-    /// Compares the files in these parts.
-    fn set_places(&mut self, a: Window<'_>, b: Window<'_>, parts_a: &[Part], parts_b: &[Part]) -> Result<()> {
-        self.a.map.set_parts(parts_a);
-        self.b.map.set_parts(parts_b);
-        self.places = places::places(a, b, &mut self.a.map, &mut self.b.map)?;
-        Ok(())
-    }
-
     /// One line: `same`, or where the first telling difference is, both bytes, and the likely cause.
     pub fn summary(&self) -> String {
         if self.same {
@@ -166,45 +164,74 @@ fn byte_count(count: u64) -> String {
     counted(count, "byte")
 }
 
-/// As [`compare_sources`], for files in memory.
+/// As [`compare_sources`], for files in memory, with their hashes.
 pub fn compare(a: &[u8], b: &[u8]) -> Comparison {
-    compare_sources(&a, &b).expect("what is in memory can be read")
+    compare_sources(&a, &b, true).expect("what is in memory can be read")
 }
 
 /// Compares two files byte for byte, and part by part where both are ELF or both are Mach-O. Neither is held in memory.
-/// An error says that one could not be read.
-pub fn compare_sources(a: &dyn Source, b: &dyn Source) -> Result<Comparison> {
+/// `hashed` asks for the hashes of files that differ, which takes longer than all the rest. An error says that one could
+/// not be read.
+pub fn compare_sources(a: &dyn Source, b: &dyn Source, hashed: bool) -> Result<Comparison> {
     let (a, b) = (Window::whole(a), Window::whole(b));
-    let (side_a, side_b) = std::thread::scope(|scope| {
-        let other = scope.spawn(|| Side::new(b));
-        (Side::new(a), other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-    });
-    let (side_a, side_b) = (side_a?, side_b?);
+    let differ = AtomicBool::new(a.size() != b.size());
+    let hash = |file| sha256(file, || hashed || !differ.load(Ordering::Relaxed));
+    std::thread::scope(|scope| {
+        // One hash will do for files that turn out to be the same.
+        let hashes = [Some(a), hashed.then_some(b)].map(|file| file.map(|file| scope.spawn(move || hash(file))));
+        let comparison = compare_content(a, b, &differ);
+        let [hash_a, hash_b] = hashes.map(|hash| {
+            hash.map(|hash| hash.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).transpose()
+        });
+        let mut comparison = comparison?;
+        comparison.a.sha256 = hash_a?.flatten();
+        comparison.b.sha256 = hash_b?.flatten().or_else(|| comparison.a.sha256.clone());
+        Ok(comparison)
+    })
+}
+
+/// The hash of a file, while it is wanted.
+fn sha256(file: Window<'_>, wanted: impl Fn() -> bool) -> Result<Option<String>> {
+    let mut hasher = Sha256::new();
+    let mut complete = wanted();
+    if complete {
+        bytes::pieces(&file, |piece| {
+            hasher.update(piece);
+            complete = wanted();
+            complete
+        })?;
+    }
+    Ok(complete.then(|| hex(&hasher.finalize())))
+}
+
+/// Compares two files but for their hashes, and says early whether they differ.
+fn compare_content(a: Window<'_>, b: Window<'_>, differ: &AtomicBool) -> Result<Comparison> {
+    let (view_a, view_b) = (View::read(a)?, View::read(b)?);
+    let alike = view_a.container == view_b.container;
+    let (parts_a, parts_b) = if alike { parts_of_both(&view_a, &view_b) } else { (whole(a), whole(b)) };
+    let mut reading = Reading::of(a, b, &parts_a, &parts_b, differ)?;
+    // One changed byte of a header can give every part another name: then position says more than names.
+    if a.size() == b.size() && parts_a != parts_b {
+        let by_position = Reading::of(a, b, &parts_a, &parts_a, differ)?;
+        if by_position.differing() < reading.differing() || reading.places.is_empty() {
+            reading = by_position;
+        }
+    }
+    let same = a.size() == b.size() && reading.places.is_empty();
+    differ.fetch_or(!same, Ordering::Relaxed);
+    let is_mach_o = matches!(view_a.container, Container::MachO | Container::FatMachO);
+    let Reading { map_a, map_b, places, tokens } = reading;
+    let side = |view: &View<'_>, map| Side { size: view.file.size(), kind: view.describe(), sha256: None, map };
     let mut comparison = Comparison {
-        same: side_a.size == side_b.size && side_a.sha256 == side_b.sha256,
-        same_unsigned: None,
-        a: side_a,
-        b: side_b,
-        places: Vec::new(),
+        same,
+        same_unsigned: if !same && alike && is_mach_o { codesign::same_unsigned(&a, &b).ok() } else { None },
+        a: side(&view_a, map_a),
+        b: side(&view_b, map_b),
+        places,
         causes: Vec::new(),
     };
-    if !comparison.same {
-        let container = Container::at(a)?;
-        let alike = container == Container::at(b)?;
-        if alike && matches!(container, Container::MachO | Container::FatMachO) {
-            comparison.same_unsigned = codesign::same_unsigned(&a, &b).ok();
-        }
-        let (parts_a, parts_b) = if alike { parts_of_both(a, b) } else { (whole(a), whole(b)) };
-        comparison.set_places(a, b, &parts_a, &parts_b)?;
-        // One changed byte of a header can give every part another name: then position says more than names.
-        if a.size() == b.size() && parts_a != parts_b {
-            let mut by_position = comparison.clone();
-            by_position.set_places(a, b, &parts_a, &parts_a)?;
-            if by_position.differing() < comparison.differing() {
-                comparison = by_position;
-            }
-        }
-        causes::find(a, b, &mut comparison)?;
+    if !same {
+        comparison.causes = causes::find(&view_a, &view_b, &comparison, &tokens)?;
     }
     Ok(comparison)
 }
@@ -215,79 +242,45 @@ fn whole(file: Window<'_>) -> Vec<Part> {
 }
 
 /// Both files cut into parts. One that is too damaged for it is cut like the other.
-fn parts_of_both(a: Window<'_>, b: Window<'_>) -> (Vec<Part>, Vec<Part>) {
-    let like = |parts: &[Part], file: Window<'_>| layout::cut(file.size(), parts.to_vec(), &[]);
-    match (parts(a), parts(b)) {
-        (Ok(parts_a), Ok(parts_b)) => (parts_a, parts_b),
-        (Ok(parts_a), Err(_)) => (parts_a.clone(), like(&parts_a, b)),
-        (Err(_), Ok(parts_b)) => (like(&parts_b, a), parts_b),
-        (Err(_), Err(_)) => (whole(a), whole(b)),
-    }
-}
-
-/// The file cut into named parts; those of a fat file's slices carry the name of their machine.
-fn parts(file: Window<'_>) -> Result<Vec<Part>> {
-    match Container::at(file)? {
-        Container::Elf => Ok(Elf::read(file)?.parts()),
-        Container::MachO => Ok(MachO::read(file)?.parts()),
-        Container::FatMachO => {
-            let slices = macho::slices(file)?;
-            let header = Part::new("fat header", 0, macho::fat_header_size(&file.head(4)?, slices.len()));
-            let whole = slices.iter().map(|slice| Part { name: slice.machine.clone(), range: slice.range.clone() });
-            let mut parts = Vec::new();
-            for part in layout::cut(file.size(), whole.chain([header]).collect(), &[]) {
-                let content = file.part(part.range.start, part.range.end - part.range.start)?;
-                match MachO::read(content) {
-                    Ok(macho) => parts.extend(macho.parts().into_iter().map(|inner| Part {
-                        name: format!("{}: {}", part.name, inner.name),
-                        range: part.range.start + inner.range.start..part.range.start + inner.range.end,
-                    })),
-                    Err(_) => parts.push(part),
-                }
-            }
-            Ok(parts)
-        }
-        Container::Foreign(what) => anyhow::bail!("{what} has no parts"),
-    }
-}
-
-impl Side {
-    fn new(file: Window<'_>) -> Result<Self> {
-        let size = file.size();
-        let bytes_per_cell = size.div_ceil(CELLS).max(1);
-        let mut hasher = Sha256::new();
-        bytes::pieces(&file, 0, |bytes, _, _| {
-            hasher.update(bytes);
-            true
-        })?;
-        Ok(Self {
-            size,
-            kind: kind(file)?,
-            sha256: hex(&hasher.finalize()),
-            map: Map { bytes_per_cell, differing: vec![0; size.div_ceil(bytes_per_cell) as usize], parts: Vec::new() },
-        })
+fn parts_of_both(a: &View<'_>, b: &View<'_>) -> (Vec<Part>, Vec<Part>) {
+    let like = |parts: &[Part], view: &View<'_>| layout::cut(view.file.size(), parts.to_vec(), &[]);
+    match (a.parts(), b.parts()) {
+        (Some(parts_a), Some(parts_b)) => (parts_a, parts_b),
+        (Some(parts_a), None) => (parts_a.clone(), like(&parts_a, b)),
+        (None, Some(parts_b)) => (like(&parts_b, a), parts_b),
+        (None, None) => (whole(a.file), whole(b.file)),
     }
 }
 
 impl Map {
-    fn set_parts(&mut self, parts: &[Part]) {
+    /// The map of a file of `size` bytes, with nothing marked.
+    fn new(size: u64, parts: &[Part]) -> Self {
+        let bytes_per_cell = size.div_ceil(CELLS).max(1);
         let extent = |part: &Part| Extent {
             name: part.name.clone(),
             offset: part.range.start,
             size: part.range.end - part.range.start,
         };
-        self.parts = parts.iter().map(extent).collect();
-        self.differing.fill(0);
+        Self {
+            bytes_per_cell,
+            differing: vec![0; size.div_ceil(bytes_per_cell) as usize],
+            parts: parts.iter().map(extent).collect(),
+        }
     }
 
     /// Counts `size` bytes at `offset` as differing.
     fn mark(&mut self, offset: u64, size: u64) {
-        let (mut position, end) = (offset, offset + size);
-        while position < end {
-            let cell = position / self.bytes_per_cell;
-            let next = ((cell + 1) * self.bytes_per_cell).min(end);
-            if let Some(count) = self.differing.get_mut(cell as usize) {
-                *count += next - position;
+        self.mark_some(offset, size, |bytes| bytes.end - bytes.start);
+    }
+
+    /// Counts some of the `size` bytes at `offset` as differing: of those in a range, as many as `count` says.
+    fn mark_some(&mut self, offset: u64, size: u64, count: impl Fn(Range<u64>) -> u64) {
+        let mut position = 0;
+        while position < size {
+            let cell = (offset + position) / self.bytes_per_cell;
+            let next = ((cell + 1) * self.bytes_per_cell - offset).min(size);
+            if let Some(differing) = self.differing.get_mut(cell as usize) {
+                *differing += count(position..next);
             }
             position = next;
         }

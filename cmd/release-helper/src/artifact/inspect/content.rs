@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use super::{Clauses, list};
 use crate::artifact::{counted, text};
-use crate::bytes::{self, Window};
+use crate::bytes::{self, Source, Window};
 use crate::contract::{Contract, Platform};
 
 /// Directories that exist on machines where things are built, not on those where they run.
@@ -30,6 +30,10 @@ const SYSTEM_PLACES: [&str; 8] = ["/bin", "/dev", "/etc", "/lib", "/lib64", "/pr
 
 /// At most this many strings are shown.
 const SHOWN: usize = 3;
+/// A file full of such strings is judged as surely by the first ones.
+const MOST: usize = 100;
+/// More bytes than any version has.
+const LONGEST_VERSION: usize = 256;
 
 /// What a careless build takes from the machine it runs on.
 #[derive(Clone, Debug, Default)]
@@ -101,91 +105,164 @@ impl Needle {
     }
 }
 
-/// No string of the machine that built it.
-pub(super) fn build_paths(
-    file: Window<'_>,
-    platform: &Platform,
-    contract: &Contract,
-    surroundings: &Surroundings,
-    clauses: &mut Clauses,
-) -> Result<()> {
-    let needles = surroundings.needles(platform, contract);
-    let mut starting_with: [Vec<&Needle>; 256] = std::array::from_fn(|_| Vec::new());
-    for needle in &needles {
-        starting_with[usize::from(needle.text.as_bytes()[0])].push(needle);
+/// What is searched for in a file.
+struct Search<'a> {
+    /// What must not be there.
+    needles: Vec<Needle>,
+    /// The program's name as it comes before its version.
+    prefix: String,
+    /// The version that must be there.
+    version: Option<&'a str>,
+}
+
+/// What was found, each with its offset.
+#[derive(Default)]
+struct Found {
+    build_places: Vec<(u64, String)>,
+    reported: Vec<(u64, String)>,
+    versions: u64,
+}
+
+impl Search<'_> {
+    fn run(&self, file: Window<'_>) -> Result<Found> {
+        let texts = self.needles.iter().map(|needle| needle.text.as_str()).chain([self.prefix.as_str()]);
+        let texts: Vec<&str> = texts.chain(self.version).filter(|text| !text.is_empty()).collect();
+        let beginnings = Beginnings::of(&texts);
+        // So many bytes around a position tell what is there, and what to quote.
+        let longest = texts.iter().map(|text| text.len()).max().unwrap_or(0) + LONGEST_VERSION;
+        let context = (longest + 2 * text::LONGEST) as u64;
+        let threads = bytes::sweep(file.size(), Default::default, |(buffer, found): &mut (Vec<u8>, Found), range| {
+            let inner = bytes::surrounded(&file, &range, context, buffer)?;
+            let first = range.start - inner.start as u64;
+            beginnings.each(buffer, inner, |position| self.look(buffer, position, first, found));
+            Ok(true)
+        })?;
+        let mut all = Found::default();
+        for (_, found) in threads {
+            all.build_places.extend(found.build_places);
+            all.reported.extend(found.reported);
+            all.versions += found.versions;
+        }
+        all.build_places.sort();
+        all.build_places.dedup();
+        all.reported.sort();
+        Ok(all)
     }
-    let mut found: Vec<String> = Vec::new();
-    bytes::pieces(&file, context(needles.iter().map(|needle| needle.text.len())), |bytes, inner, first| {
-        for position in inner {
-            for needle in &starting_with[usize::from(bytes[position])] {
-                // A file full of them is judged as surely by the first hundred.
-                if found.len() < 100 && needle.is_at(bytes, position) {
-                    let quote = text::shown(&bytes[text::around(bytes, position)]);
-                    found.push(format!("{quote:?} at {:#x}", first + position as u64));
+
+    /// Remembers what stands at `position` of `bytes`, the first of which is that at `first` in the file.
+    fn look(&self, bytes: &[u8], position: usize, first: u64, found: &mut Found) {
+        let offset = first + position as u64;
+        // Each thread goes forward, so that the first ones are among what all have found first.
+        if found.build_places.len() < MOST && self.needles.iter().any(|needle| needle.is_at(bytes, position)) {
+            found.build_places.push((offset, text::shown(&bytes[text::around(bytes, position)])));
+        }
+        let rest = &bytes[position..];
+        if let Some(rest) = rest.strip_prefix(self.prefix.as_bytes()) {
+            found.reported.extend(version_at(rest).map(|version| (offset, version)));
+        }
+        let is_version = |version: &str| {
+            rest.starts_with(version.as_bytes()) && is_version_border(bytes, position, position + version.len())
+        };
+        found.versions += u64::from(self.version.is_some_and(is_version));
+    }
+}
+
+/// How the texts that are searched for begin: first bytes, each with the smallest and the largest that follows it.
+struct Beginnings(Vec<(u8, u8, u8)>);
+
+impl Beginnings {
+    fn of(texts: &[&str]) -> Self {
+        let mut found: Vec<(u8, u8, u8)> = Vec::new();
+        for text in texts {
+            let (first, second) = (text.as_bytes()[0], text.as_bytes().get(1).copied());
+            let (low, high) = second.map_or((0, u8::MAX), |second| (second, second));
+            match found.iter_mut().find(|(byte, ..)| *byte == first) {
+                Some((_, lowest, highest)) => (*lowest, *highest) = (low.min(*lowest), high.max(*highest)),
+                None => found.push((first, low, high)),
+            }
+        }
+        Self(found)
+    }
+
+    /// Calls `look` for the positions of `bytes` in `inner` where one of the texts may begin.
+    fn each(&self, bytes: &[u8], inner: Range<usize>, mut look: impl FnMut(usize)) {
+        /// Most blocks of so many bytes hold no beginning, and a compiler can look at them with few instructions.
+        const BLOCK: usize = 64;
+        let fits = |(first, low, high): (u8, u8, u8), byte: u8, next: u8| {
+            (byte == first) & (next.wrapping_sub(low) <= high - low)
+        };
+        for start in inner.clone().step_by(BLOCK) {
+            let end = (start + BLOCK).min(inner.end);
+            let block = bytes.get(start..start + BLOCK + 1).and_then(|block| <&[u8; BLOCK + 1]>::try_from(block).ok());
+            if let Some(block) = block {
+                let mut found = 0;
+                for beginning in &self.0 {
+                    for index in 0..BLOCK {
+                        found |= u8::from(fits(*beginning, block[index], block[index + 1]));
+                    }
+                }
+                if found == 0 {
+                    continue;
+                }
+            }
+            for position in start..end {
+                // What ends here has nothing behind it.
+                let next = bytes.get(position + 1).copied().unwrap_or_default();
+                if self.0.iter().any(|beginning| fits(*beginning, bytes[position], next)) {
+                    look(position);
                 }
             }
         }
-        found.len() < 100
-    })?;
-    found.dedup();
-    let more = found.len().saturating_sub(SHOWN);
-    found.truncate(SHOWN);
-    if more > 0 {
-        found.push(format!("{more} more"));
     }
-    clauses.add("build paths", list(&found), "none", found.is_empty());
+}
+
+/// The program's version, exactly once, and no string of the machine that built it.
+pub(super) fn clauses(
+    file: Window<'_>,
+    platform: &Platform,
+    contract: &Contract,
+    version: Option<&str>,
+    surroundings: &Surroundings,
+    clauses: &mut Clauses,
+) -> Result<()> {
+    let binary = &contract.binary;
+    let version = version.map(|version| version.strip_prefix('v').unwrap_or(version));
+    let needles = surroundings.needles(platform, contract);
+    let found = Search { needles, prefix: format!("{binary} v"), version }.run(file)?;
+    let reported: Vec<String> = found.reported.into_iter().map(|(_, version)| version).collect();
+    match version {
+        None => clauses.add("version", list(&reported), format!("one string \"{binary} vX.Y.Z\""), reported.len() == 1),
+        Some(version) => {
+            let other: Vec<_> = reported.into_iter().filter(|found| found != version).collect();
+            let measured = match (found.versions, other.is_empty()) {
+                (0, false) => format!("{} instead", list(&other)),
+                (count, false) => format!("{}, and {}", counted(count, "time"), list(&other)),
+                (count, true) => counted(count, "time"),
+            };
+            let holds = found.versions == 1 && other.is_empty();
+            clauses.add("version", measured, format!("{version} exactly once"), holds);
+        }
+    }
+    let places = found.build_places.iter().take(MOST).map(|(offset, quote)| format!("{quote:?} at {offset:#x}"));
+    let mut places: Vec<String> = places.collect();
+    let more = places.len().saturating_sub(SHOWN);
+    places.truncate(SHOWN);
+    if more > 0 {
+        places.push(format!("{more} more"));
+    }
+    clauses.add("build paths", list(&places), "none", places.is_empty());
     Ok(())
 }
 
-/// How many bytes around a position tell whether one of these strings is there, and what to quote.
-fn context(lengths: impl Iterator<Item = usize>) -> u64 {
-    lengths.max().unwrap_or(0) as u64 + 2 * text::LONGEST as u64
-}
-
-/// The program's version, exactly once.
-pub(super) fn version(file: Window<'_>, binary: &str, version: Option<&str>, clauses: &mut Clauses) -> Result<()> {
-    let reported = reported_versions(file, binary)?;
-    let Some(version) = version.map(|version| version.strip_prefix('v').unwrap_or(version)) else {
-        clauses.add("version", list(&reported), format!("one string \"{binary} vX.Y.Z\""), reported.len() == 1);
-        return Ok(());
-    };
-    let mut count = 0;
-    bytes::pieces(&file, context([version.len()].into_iter()), |bytes, inner, _| {
-        let borders = |&start: &usize| is_version_border(bytes, start, start + version.len());
-        count += positions(bytes, inner, version.as_bytes()).filter(borders).count();
-        true
-    })?;
-    let other: Vec<_> = reported.into_iter().filter(|found| found != version).collect();
-    let measured = match (count, other.is_empty()) {
-        (0, false) => format!("{} instead", list(&other)),
-        (_, false) => format!("{}, and {}", counted(count as u64, "time"), list(&other)),
-        _ => counted(count as u64, "time"),
-    };
-    clauses.add("version", measured, format!("{version} exactly once"), count == 1 && other.is_empty());
-    Ok(())
-}
-
-/// The versions that follow the program's name in the file.
-fn reported_versions(file: Window<'_>, binary: &str) -> Result<Vec<String>> {
-    /// More than any version has.
-    const LONGEST: usize = 256;
-    let prefix = format!("{binary} v");
-    let version_at = |bytes: &[u8], start: usize| {
-        let rest = &bytes[start + prefix.len()..];
-        let length =
-            rest.iter().take(LONGEST).take_while(|byte| byte.is_ascii_alphanumeric() || b".+-".contains(byte)).count();
-        // Another string may follow without a gap: the longest beginning that is a version counts.
-        (5..=length).rev().find_map(|length| {
-            let text = std::str::from_utf8(&rest[..length]).ok()?;
-            semver::Version::parse(text).is_ok().then(|| text.to_owned())
-        })
-    };
-    let mut versions = Vec::new();
-    bytes::pieces(&file, (prefix.len() + LONGEST) as u64, |bytes, inner, _| {
-        versions.extend(positions(bytes, inner, prefix.as_bytes()).filter_map(|start| version_at(bytes, start)));
-        true
-    })?;
-    Ok(versions)
+/// The version that `bytes` begin with. Another string may follow without a gap: the longest beginning that is a version
+/// counts.
+fn version_at(bytes: &[u8]) -> Option<String> {
+    let is_part = |byte: &&u8| byte.is_ascii_alphanumeric() || b".+-".contains(byte);
+    let length = bytes.iter().take(LONGEST_VERSION).take_while(is_part).count();
+    (5..=length).rev().find_map(|length| {
+        let text = std::str::from_utf8(&bytes[..length]).ok()?;
+        semver::Version::parse(text).is_ok().then(|| text.to_owned())
+    })
 }
 
 /// Whether what stands at `start..end` is a version of its own, not part of a longer one (`11.2.3`, `GLIBC_2.2.5`, `1.2.3-rc.1`).
@@ -199,11 +276,4 @@ fn is_version_border(bytes: &[u8], start: usize, end: usize) -> bool {
         _ => false,
     };
     !before_is_word && !after_is_word
-}
-
-/// Where `needle` begins in the part `inner` of `bytes`.
-fn positions<'a>(bytes: &'a [u8], inner: Range<usize>, needle: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
-    let first = needle.first().copied();
-    let candidates = inner.filter(move |&index| Some(bytes[index]) == first);
-    candidates.filter(move |&index| bytes[index..].starts_with(needle))
 }

@@ -125,8 +125,7 @@ pub fn inspect_source(
     }
     let size = bytes.size();
     clauses.add("size", format!("{size} bytes"), format!("at most {}", platform.max_size), size <= platform.max_size);
-    content::version(bytes, &contract.binary, version, &mut clauses)?;
-    content::build_paths(bytes, platform, contract, surroundings, &mut clauses)?;
+    content::clauses(bytes, platform, contract, version, surroundings, &mut clauses)?;
     Ok(Inspection { platform: platform.name.clone(), clauses: clauses.0 })
 }
 
