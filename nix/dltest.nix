@@ -22,8 +22,11 @@ in
     cargoArtifacts = null;
     doIncludeCrossToolchainEnv = false; # rust-lld links, no C compiler does
 
-    # `nix build .#linux-amd64.second-builder`
-    passthru.second-builder = second-builder platform;
+    # `nix build .#linux-amd64.second-builder`; the compiler is for the build record to describe.
+    passthru = {
+      second-builder = second-builder platform;
+      inherit (shared) toolchain;
+    };
     doCheck = false; # checks.nix looks at the artifact itself
     meta = meta // {
       description = "Reports whether libraries load, for ${platform.name}";

@@ -249,6 +249,11 @@ let
       ]
     );
 
+    "an artifact tells the toolchain that builds it" = onEachArtifact (
+      _: _: artifact:
+      artifact.arguments.passthru.toolchain.components == artifact.toolchain.components
+    );
+
     "an artifact needs no C compiler, from either builder" = onEachArtifact (
       _: _: artifact:
       artifact.stdenv.name == "stdenvNoCC" && artifact.second-builder.stdenv.name == "stdenvNoCC"

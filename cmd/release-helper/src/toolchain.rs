@@ -44,20 +44,26 @@ impl Toolchain {
         };
         let sysroot = PathBuf::from(rustc(&["--print", "sysroot"])?);
         ensure!(sysroot.is_absolute(), "rustc says that it lies in {}", sysroot.display());
-        let mut toolchain = Self { version: channel, host: String::new(), cargo: PathBuf::new(), sysroot };
         // From here on rustup has no say.
-        let verbose = toolchain.verbose_version().hint(install)?;
+        let toolchain = Self::at(sysroot).hint(install)?;
+        if toolchain.version != channel {
+            return Err(hinted(
+                format_args!("rustc is {}, but {FILE} asks for {channel}", toolchain.version),
+                format!("rustup toolchain install {channel}, or use `nix develop`"),
+            ));
+        }
+        Ok(toolchain)
+    }
+
+    /// The toolchain that lies at `sysroot`, whichever it is.
+    pub fn at(sysroot: PathBuf) -> Result<Self> {
+        let mut toolchain = Self { version: String::new(), host: String::new(), cargo: PathBuf::new(), sysroot };
+        let verbose = toolchain.verbose_version()?;
         let field = |name: &str| {
             let line = verbose.lines().find_map(|line| line.strip_prefix(name));
             line.map(str::to_owned).with_context(|| format!("rustc does not tell its {name:?}"))
         };
-        let (version, channel) = (field("release: ")?, &toolchain.version);
-        if version != *channel {
-            return Err(hinted(
-                format_args!("rustc is {version}, but {FILE} asks for {channel}"),
-                format!("rustup toolchain install {channel}, or use `nix develop`"),
-            ));
-        }
+        toolchain.version = field("release: ")?;
         toolchain.host = field("host: ")?;
         // A Nix toolchain may keep cargo elsewhere.
         let own = toolchain.sysroot.join("bin/cargo");
@@ -118,11 +124,18 @@ impl Toolchain {
         Ok(crate::digest::sha256(list.as_bytes()))
     }
 
+    /// Whether there is a standard library for `platform` below `sysroot`.
+    pub fn has(sysroot: &Path, platform: &Platform) -> bool {
+        sysroot.join("lib/rustlib").join(&platform.target).join("lib").is_dir()
+    }
+
     /// Makes sure that it can compile for `platforms`: fetches a missing `rust-std` through rustup, and says so.
     pub fn ensure_targets(&self, platforms: &[&Platform]) -> Result<()> {
-        let has = |platform: &&&Platform| self.sysroot.join("lib/rustlib").join(&platform.target).join("lib").is_dir();
-        let missing: Vec<_> =
-            platforms.iter().filter(|platform| !has(platform)).map(|platform| platform.target.as_str()).collect();
+        let missing: Vec<_> = platforms
+            .iter()
+            .filter(|platform| !Self::has(&self.sysroot, platform))
+            .map(|platform| platform.target.as_str())
+            .collect();
         if missing.is_empty() {
             return Ok(());
         }

@@ -1,6 +1,8 @@
-//! `build --backend nix` against the real Nix of this machine: what it says of failures. Successful builds are the
-//! matter of `nix/tests/lab/run`, for they need a nixpkgs.
+//! `build --backend nix`: against the real Nix of this machine, what it says of failures; with a stand-in, what it records.
+//! Successful builds are the matter of `nix/tests/lab/run`, for they need a nixpkgs.
 
+#[path = "support/nix.rs"]
+mod nix;
 #[path = "support/skipped.rs"]
 mod skipped;
 
@@ -8,6 +10,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use release_helper::record::Record;
+use release_helper::toolchain::Toolchain;
 use skipped::skipped;
 use tempfile::TempDir;
 
@@ -141,4 +145,65 @@ fn a_rebuild_without_nix_is_refused() {
         .output()
         .unwrap();
     must_say(Some(output), "only Nix can rebuild and compare", "--backend nix");
+}
+
+/// The record of an artifact that Nix has built by the toolchain at `sysroot`. No rustup and no other Rust is on the PATH.
+fn recorded(sysroot: &Path) -> Record {
+    const ASSET: &str = "tsuku-dltest-linux-amd64";
+    let place = tempfile::tempdir().unwrap();
+    let (programs, package, out) =
+        (place.path().join("programs"), place.path().join("package"), place.path().join("dist"));
+    fs::create_dir(&programs).unwrap();
+    fs::create_dir_all(package.join("bin")).unwrap();
+    fs::write(package.join("bin").join(ASSET), "an artifact").unwrap();
+    nix::stand_in(&programs, &package, sysroot);
+    let path = std::env::var_os("PATH").unwrap();
+    let git = std::env::split_paths(&path).map(|directory| directory.join("git")).find(|path| path.is_file()).unwrap();
+    std::os::unix::fs::symlink(git, programs.join("git")).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_release-helper"))
+        .args(["build", "--backend", "nix", "--record", "linux-amd64", "--root"])
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."))
+        .arg("--out")
+        .arg(&out)
+        .arg("--host-record")
+        .arg(place.path().join("host"))
+        .env("PATH", &programs)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(fs::read_to_string(place.path().join("host")).unwrap().contains("\"rustc-sha256\": \""));
+    Record::parse(&fs::read(out.join(format!("{ASSET}.build.json"))).unwrap()).unwrap()
+}
+
+#[test]
+fn the_record_is_of_the_toolchain_that_nix_has_built_with() {
+    let installed = Toolchain::of_tree(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")).unwrap();
+    let place = tempfile::tempdir().unwrap();
+    nix::another(&installed, place.path());
+    let (usual, other) = (recorded(installed.sysroot()), recorded(place.path()));
+    assert_eq!(usual.rustc, installed.identity().unwrap().rustc);
+    assert_eq!(other.rustc[0], usual.rustc[0].replace(&installed.version, "1.94.7"));
+    let differences = usual.differences(&other);
+    assert!(differences.len() == 1 && differences[0].starts_with("rustc was "), "{differences:?}");
+}
+
+#[test]
+fn a_toolchain_without_the_library_of_the_target_is_refused() {
+    let place = tempfile::tempdir().unwrap();
+    let (programs, package) = (place.path().join("programs"), place.path().join("package"));
+    fs::create_dir_all(&programs).unwrap();
+    fs::create_dir_all(package.join("bin")).unwrap();
+    for name in ["tsuku-dltest-linux-amd64", "rustc"] {
+        fs::write(package.join("bin").join(name), "").unwrap();
+    }
+    nix::stand_in(&programs, &package, &package);
+    let output = Command::new(env!("CARGO_BIN_EXE_release-helper"))
+        .args(["build", "--backend", "nix", "--record", "linux-amd64", "--root"])
+        .arg(tree("{ }").path())
+        .arg("--out")
+        .arg(place.path().join("dist"))
+        .env("PATH", &programs)
+        .output()
+        .unwrap();
+    must_say(Some(output), "linux-amd64.toolchain holds no compiler for linux-amd64", "nix/toolchain.nix");
 }

@@ -12,6 +12,7 @@ use super::Artifact;
 use crate::contract::Platform;
 use crate::error::{Hint, hinted};
 use crate::process::Call;
+use crate::toolchain::Toolchain;
 use crate::{files, output, source};
 
 /// What to ask of Nix beyond the artifacts.
@@ -19,38 +20,65 @@ use crate::{files, output, source};
 pub struct Demands {
     /// Build everything twice, and fail unless both builds give the same bytes.
     pub rebuild: bool,
+    /// Tell the compiler of each artifact too. It is fetched for that, even if Nix has the artifact already.
+    pub toolchains: bool,
     /// How long to wait before trying again, each time the network fails. Nix itself has tried five times by then.
     pub pauses: Vec<Duration>,
 }
 
 impl Default for Demands {
     fn default() -> Self {
-        Self { rebuild: false, pauses: vec![Duration::from_secs(5), Duration::from_secs(20)] }
+        Self { rebuild: false, toolchains: false, pauses: vec![Duration::from_secs(5), Duration::from_secs(20)] }
     }
+}
+
+/// What Nix has built.
+pub struct Product {
+    /// An artifact of each platform, in their order.
+    pub artifacts: Vec<Artifact>,
+    /// The compiler of each of them, if it was demanded.
+    pub toolchains: Vec<Toolchain>,
 }
 
 /// Builds the artifacts of `platforms` from the flake in the source tree at `tree`. They are what the packages hold,
 /// signed by the flake itself. A git checkout is copied below `place` first: Nix would take all that lies around in it.
-pub fn build(platforms: &[&Platform], tree: &Path, place: &Path, demands: &Demands) -> Result<Vec<Artifact>> {
+pub fn build(platforms: &[&Platform], tree: &Path, place: &Path, demands: &Demands) -> Result<Product> {
     let mut flake = tree.to_owned();
     if tree.join(".git").exists() {
         flake = place.join("flake");
         source::copy_tracked(tree, &flake)?;
     }
     output::step(format_args!("nix build: {} of {}", platforms.len(), tree.display()));
-    let outputs = persistent(demands, || nix_build(platforms, &flake, false))?;
+    let names =
+        |suffix: &str| platforms.iter().map(|platform| format!("{}{suffix}", platform.name)).collect::<Vec<_>>();
+    let mut wanted = names("");
+    if demands.toolchains {
+        wanted.extend(names(".toolchain"));
+    }
+    let outputs = persistent(demands, || nix_build(&wanted, &flake, false))?;
     if demands.rebuild {
-        persistent(demands, || nix_build(platforms, &flake, true))?;
+        persistent(demands, || nix_build(&names(""), &flake, true))?;
     }
     let artifact = |platform: &&Platform| {
-        let candidates = || outputs.iter().map(|output| output.join("bin").join(&platform.asset));
-        let path = candidates()
+        let path = outputs
+            .iter()
+            .map(|output| output.join("bin").join(&platform.asset))
             .find(|path| path.is_file())
             .with_context(|| format!("the package {} holds no bin/{}", platform.name, platform.asset))
             .hint("compare nix/recipe.nix with the contract")?;
         Ok(Artifact::new(platform, files::read(&path)?))
     };
-    platforms.iter().map(artifact).collect()
+    let toolchain = |platform: &&Platform| {
+        outputs
+            .iter()
+            .find(|output| output.join("bin/rustc").is_file() && Toolchain::has(output, platform))
+            .with_context(|| format!("{0}.toolchain holds no compiler for {0}", platform.name))
+            .hint("compare nix/toolchain.nix with the contract")
+            .and_then(|output| Toolchain::at(output.clone()))
+    };
+    let toolchains =
+        if demands.toolchains { platforms.iter().map(toolchain).collect::<Result<_>>()? } else { Vec::new() };
+    Ok(Product { artifacts: platforms.iter().map(artifact).collect::<Result<_>>()?, toolchains })
 }
 
 /// One element of `nix build --json`.
@@ -59,8 +87,8 @@ struct Built {
     outputs: BTreeMap<String, PathBuf>,
 }
 
-/// Calls `nix build` and returns the store paths of the outputs.
-fn nix_build(platforms: &[&Platform], flake: &Path, again: bool) -> Result<Vec<PathBuf>, Failure> {
+/// Calls `nix build` of the packages that are named, and returns the store paths of the outputs.
+fn nix_build(names: &[String], flake: &Path, again: bool) -> Result<Vec<PathBuf>, Failure> {
     let mut command = Command::new("nix");
     // Where the user's Nix is, and how it is set up.
     let is_own = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with("NIX_");
@@ -74,7 +102,7 @@ fn nix_build(platforms: &[&Platform], flake: &Path, again: bool) -> Result<Vec<P
     if again {
         command.arg("--rebuild");
     }
-    command.args(platforms.iter().map(|platform| format!("path:.#{}", platform.name)));
+    command.args(names.iter().map(|name| format!("path:.#{name}")));
     let call = Call::new(command)
         .with_network()
         .hint("install Nix (https://nixos.org/download), or build with --backend cargo");

@@ -55,19 +55,21 @@ impl Build {
         if self.rebuild && self.backend != Some(Backend::Nix) {
             return Err(hinted("only Nix can rebuild and compare", "add --backend nix"));
         }
-        let toolchain = Toolchain::of_tree(&root);
-        let fallback = if toolchain.is_ok() { Backend::Cargo } else { Backend::Nix };
-        let backend = self.backend.unwrap_or(fallback);
-        let artifacts = match backend {
-            Backend::Nix => {
-                let demands = nix::Demands { rebuild: self.rebuild, ..nix::Demands::default() };
-                nix::build(&platforms, &root, scratch.path(), &demands)?
-            }
-            Backend::Cargo => {
-                let toolchain = toolchain?;
-                toolchain.ensure_targets(&platforms)?;
-                cargo::build(&toolchain, &contract, &platforms, &root, scratch.path(), &cargo::Surroundings::default())?
-            }
+        let installed = match self.backend {
+            Some(Backend::Nix) => None, // Nix brings its own
+            Some(Backend::Cargo) => Some(Toolchain::of_tree(&root)?),
+            None => Toolchain::of_tree(&root).ok(),
+        };
+        let backend = if installed.is_some() { Backend::Cargo } else { Backend::Nix };
+        let (artifacts, toolchains) = if let Some(toolchain) = installed {
+            toolchain.ensure_targets(&platforms)?;
+            let surroundings = cargo::Surroundings::default();
+            let artifacts = cargo::build(&toolchain, &contract, &platforms, &root, scratch.path(), &surroundings)?;
+            (artifacts, vec![toolchain])
+        } else {
+            let demands = nix::Demands { rebuild: self.rebuild, toolchains: self.record, ..nix::Demands::default() };
+            let nix::Product { artifacts, toolchains } = nix::build(&platforms, &root, scratch.path(), &demands)?;
+            (artifacts, toolchains)
         };
         let mut table = Table::new(["platform", "size", "sha256"]);
         for artifact in &artifacts {
@@ -75,24 +77,32 @@ impl Build {
             table.row([artifact.platform.clone(), artifact.bytes.len().to_string(), artifact.sha256.clone()]);
         }
         if self.record {
-            self.write_records(backend, &contract, &root, &artifacts)?;
+            self.write_records(backend, &contract, &root, &artifacts, &toolchains)?;
         }
         output::print(table)?;
         Ok(Verdict::Yes)
     }
 
-    fn write_records(&self, backend: Backend, contract: &Contract, root: &Path, artifacts: &[Artifact]) -> Result<()> {
-        let toolchain = Toolchain::of_tree(root)?;
-        let platforms: Vec<String> = artifacts.iter().map(|artifact| artifact.platform.clone()).collect();
-        toolchain.ensure_targets(&contract.select(&platforms)?)?;
+    fn write_records(
+        &self,
+        backend: Backend,
+        contract: &Contract,
+        root: &Path,
+        artifacts: &[Artifact],
+        toolchains: &[Toolchain],
+    ) -> Result<()> {
         let injected = version::statements(root)?.map(|statement| statement.path);
         let commit = source::commit_but_for(root, &injected)?;
         let backend = if backend == Backend::Nix { "nix" } else { "cargo" };
-        for record in record::records(contract, &toolchain, root, commit.as_deref(), backend, artifacts)? {
-            files::write(&self.out.join(record::name(&record.asset)), &record.to_bytes()?)?;
+        // Nix has a toolchain for each artifact, cargo one for all.
+        let each = if toolchains.len() > 1 { 1 } else { artifacts.len() };
+        for (toolchain, artifacts) in toolchains.iter().zip(artifacts.chunks(each)) {
+            for record in record::records(contract, toolchain, root, commit.as_deref(), backend, artifacts)? {
+                files::write(&self.out.join(record::name(&record.asset)), &record.to_bytes()?)?;
+            }
         }
-        if let Some(path) = &self.host_record {
-            files::write(path, &serde_json::to_vec_pretty(&record::host(&toolchain, backend)?)?)?;
+        if let (Some(path), Some(toolchain)) = (&self.host_record, toolchains.first()) {
+            files::write(path, &serde_json::to_vec_pretty(&record::host(toolchain, backend)?)?)?;
         }
         Ok(())
     }

@@ -56,7 +56,10 @@ impl Job<'_> {
             let hint = hint_of(error).map(|hint| format!("; {hint}")).unwrap_or_default();
             rebuild.obstacles.push((platform.name.clone(), format!("{error:#}{hint}")));
         };
-        let name = match self.backend {
+        let records = |toolchain: &Toolchain, backend: &str, artifacts: &[Artifact]| {
+            record::records(contract, toolchain, tree, Some(commit), backend, artifacts)
+        };
+        match self.backend {
             Backend::Cargo => {
                 let toolchain = toolchain?;
                 let mut able = Vec::new();
@@ -77,31 +80,26 @@ impl Job<'_> {
                 }
                 rebuild.confinement = Strength::here().to_string();
                 rebuild.by = format!("cargo, Rust {}, on {host}", toolchain.version);
+                rebuild.records = records(&toolchain, "cargo", &rebuild.artifacts)?;
                 rebuild.toolchain = Some(toolchain);
-                "cargo"
             }
             Backend::Nix => {
                 output::step(format_args!("rebuilding {} artifacts with nix", platforms.len()));
                 for platform in platforms {
-                    match nix::build(&[platform], tree, &place.join(&platform.name), &nix::Demands::default()) {
-                        Ok(built) => rebuild.artifacts.extend(built),
+                    let demands = nix::Demands { toolchains: true, ..nix::Demands::default() };
+                    match nix::build(&[platform], tree, &place.join(&platform.name), &demands) {
+                        Ok(built) => {
+                            for toolchain in &built.toolchains {
+                                rebuild.records.extend(records(toolchain, "nix", &built.artifacts)?);
+                            }
+                            rebuild.artifacts.extend(built.artifacts);
+                        }
                         Err(error) => obstacle(platform, &error),
                     }
                 }
+                // The one for varied rebuilds.
                 rebuild.toolchain = toolchain.ok();
-                "nix"
             }
-        };
-        if let Some(toolchain) = &rebuild.toolchain {
-            let known: Vec<Artifact> = rebuild
-                .artifacts
-                .iter()
-                .filter(|artifact| {
-                    contract.platform(&artifact.platform).is_ok_and(|p| toolchain.core_digest(&p.target).is_ok())
-                })
-                .cloned()
-                .collect();
-            rebuild.records = record::records(contract, toolchain, tree, Some(commit), name, &known)?;
         }
         for artifact in &rebuild.artifacts {
             let platform = contract.platform(&artifact.platform)?;

@@ -3,11 +3,14 @@
 mod attestations;
 #[path = "../support/browser.rs"]
 mod browser;
+mod by_nix;
 mod commits;
 mod common;
 mod folders;
 mod hostile;
 mod judging;
+#[path = "../support/nix.rs"]
+mod nix;
 mod pages;
 mod recipes;
 mod served;

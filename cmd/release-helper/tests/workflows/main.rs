@@ -4,6 +4,7 @@
 //! complete list of what is not GitHub's own in such a run.
 
 mod adoption;
+mod ci;
 mod command_lines;
 mod document;
 mod github;
@@ -11,6 +12,7 @@ mod github;
 mod installed;
 mod leg;
 mod linters;
+mod prepare_runs;
 mod refusals;
 mod release_runs;
 mod reverify_runs;

@@ -6,7 +6,7 @@
 //! | `actions/checkout` | a clone of this checkout, with the tag on it |
 //! | `actions/upload-artifact`, `download-artifact` | a folder |
 //! | `cargo build --package release-helper` | the helper that cargo built for this test |
-//! | `cachix/install-nix-action`, `nix` | `nix` in this directory's list of programs: cargo builds instead |
+//! | `cachix/install-nix-action`, `nix` | `nix` in this directory's list of programs: cargo builds instead, by rustup's toolchain |
 //! | `actions/attest`, `gh attestation verify` | a file with digests and identity, and a program that compares them |
 //! | `gh api`, `gh release view`, `gh issue`, `gh pr` | curl, the helper, and files |
 //! | `docker run IMAGE` | the artifact on this machine, under qemu where it is for another |
@@ -19,6 +19,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use release_helper::toolchain::Toolchain;
 use release_helper::{server, source};
 use serde_json::Value;
 
@@ -134,7 +135,7 @@ mkdir -p "$STAGE/store"
   fi
 ) 9>"$STAGE/store/lock"
 if [[ $* == *--print-out-paths* ]]; then echo "$store"; fi
-[[ $* != *--json* ]] || printf '[{"outputs": {"out": "%s"}}]\n' "$store""#;
+[[ $* != *--json* ]] || printf '[{"outputs": {"out": "%s"}}, {"outputs": {"out": "%s"}}]\n' "$store" "$STAGE/toolchain""#;
 
 /// What a stage begins with.
 pub struct Scene<'a> {
@@ -201,6 +202,8 @@ impl Stage {
             program(place.path(), &programs, name, script);
         }
         program(place.path(), &place.path().join("nix"), "nix", NIX);
+        let toolchain = Toolchain::of_tree(&repository).expect("the pinned toolchain");
+        symlink(toolchain.sysroot(), place.path().join("toolchain")).expect("a link");
         fs::create_dir(place.path().join("helper")).expect("a writable place");
         symlink(env!("CARGO_BIN_EXE_release-helper"), place.path().join("helper/release-helper")).expect("a link");
         let checks = vec![server::Check { commit, name: "all-green".into(), conclusion: Some(scene.checked.into()) }];
@@ -227,6 +230,14 @@ impl Stage {
     /// The release server.
     pub fn server(&self) -> &server::Running {
         self.server.as_ref().expect("it serves as long as there is a stage")
+    }
+
+    /// What git says of the repository: its branches and tags, and what is on them.
+    pub fn git(&self, arguments: &[&str]) -> String {
+        let output = Command::new("git").arg("-C").arg(self.place.path().join("repository")).args(arguments).output();
+        let output = output.expect("git starts");
+        assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("text").trim().to_owned()
     }
 
     /// The commit that a branch or tag of the repository means.
