@@ -154,7 +154,7 @@ fn lines_come_as_soon_as_they_are_known(world: &World) -> Result<(), String> {
     let (healthy, slow) = (world.library(&directory, "healthy"), world.library(&directory, "sleep"));
     let mut command = world.command();
     command
-        .args(["--json-lines", "--jobs", "1", "--timeout-ms", "20000"])
+        .args(["--json-lines", "--jobs", "1", "--timeout-ms", "120000"])
         .args([&healthy, &slow])
         .stdout(Stdio::piped());
     let begin = Instant::now();

@@ -261,7 +261,7 @@ fn a_library_that_eats_memory_dies_alone(world: &World) -> Result<(), String> {
     command
         .args(["-c", "ulimit -v 200000; exec \"$@\"", "sh"])
         .arg(&world.program)
-        .args(["--timeout-ms", "20000"])
+        .args(["--timeout-ms", "120000"])
         .args([&healthy, &hungry, &healthy]);
     let run = Run::from(command.stdin(Stdio::null()).output().expect("sh can be run"));
     assert_eq!(run.errors(), [None, Some("killed by SIGSEGV while loading".to_owned()), None]);

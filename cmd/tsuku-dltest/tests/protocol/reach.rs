@@ -322,7 +322,7 @@ fn numbers_that_begin_again_hurt_nobody(world: &World) -> Result<(), String> {
 /// Five libraries of a behaviour, with one job.
 fn one_at_a_time(world: &World, name: &str) -> Vec<Option<String>> {
     let directory = world.empty_directory(name);
-    let mut arguments = ["--jobs", "1", "--timeout-ms", "20000"].map(PathBuf::from).to_vec();
+    let mut arguments = ["--jobs", "1", "--timeout-ms", "120000"].map(PathBuf::from).to_vec();
     arguments.extend((1..=5).map(|number| world.library(&directory, &format!("{name}-{number}"))));
     world.run(&arguments).errors()
 }
