@@ -1,5 +1,6 @@
 //! What the tests of releases have from npm and PyPI.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -40,17 +41,28 @@ pub fn gh() -> Result<PathBuf, String> {
     Ok(path.join("bin/gh"))
 }
 
-/// The program in the folder `source`, compiled with Debian's go-github.
+/// The program in the folder `source`, compiled with Debian's go-github, whichever its version is.
 pub fn go_github(source: &Path) -> Result<PathBuf, String> {
     let library = Path::new("/usr/share/gocode/src/github.com/google/go-github");
-    if !library.is_dir() {
-        return Err("golang-github-google-go-github-dev is not installed".to_owned());
-    }
-    let program = place().join("go-github");
+    let module = fs::read_to_string(library.join("go.mod"))
+        .map_err(|_| "golang-github-google-go-github-dev is not installed".to_owned())?;
+    let module = module.lines().find_map(|line| line.strip_prefix("module ")).ok_or("its go.mod names no module")?;
+    let (text, program) = (place().join("go"), place().join("go-github"));
+    let make = || -> std::io::Result<()> {
+        // Debian keeps it under the name without a version, which nothing but modules may be imported by.
+        let link = text.join("src").join(module);
+        fs::create_dir_all(link.parent().expect("it has a host"))?;
+        let _ = fs::remove_file(&link);
+        std::os::unix::fs::symlink(library, &link)?;
+        let main = fs::read_to_string(source.join("main.go"))?;
+        fs::write(text.join("main.go"), main.replace("github.com/google/go-github/v48", module))
+    };
+    make().map_err(|error| format!("{}: {error}", text.display()))?;
     let mut build = Command::new("go");
-    build.args(["build", "-o"]).arg(&program).arg("main.go").current_dir(source);
+    build.args(["build", "-o"]).arg(&program).arg("main.go").current_dir(&text);
     // As Debian builds: everything from its packages, nothing from the network.
-    build.envs([("GO111MODULE", "off"), ("GOPATH", "/usr/share/gocode"), ("GOFLAGS", "-trimpath")]);
+    build.envs([("GO111MODULE", "off"), ("GOFLAGS", "-trimpath")]);
+    build.env("GOPATH", format!("{}:/usr/share/gocode", text.display()));
     run(build.env("GOCACHE", place().join("go-cache")))?;
     Ok(program)
 }

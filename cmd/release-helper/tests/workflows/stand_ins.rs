@@ -124,11 +124,16 @@ elif [[ $1 == run ]]; then
   [[ $2 == *#build && $3 == -- && $5 == --out ]] || { echo "nix run: only the app build here" >&2; exit 2; }
   exec "$helper" build --root "$tree" --tag "$4" --backend cargo --out "$6"
 fi
-store=$STAGE/store/$(cat cmd/tsuku-dltest/Cargo.toml | sha256sum | cut -c 1-32)
-mkdir -p "$STAGE/store"
+sources=(Cargo.* release.toml rust-toolchain.toml cmd/tsuku-dltest/{*.toml,src,stubs})
+digests() {
+  sha256sum <"$helper"
+  find "${sources[@]}" -type f -exec sha256sum {} + | sort
+}
+store=$STAGE/store/$(digests | sha256sum | cut -c 1-32)
 (
   flock 9
   if ! [[ -e $store ]]; then
+    rm -rf "$store.new"
     "$helper" build --backend cargo --out "$store.new/bin" >&2
     (cd "$store.new/bin" && sha256sum -- * >../SHA256SUMS)
     mv "$store.new" "$store"
@@ -206,6 +211,10 @@ impl Stage {
         symlink(toolchain.sysroot(), place.path().join("toolchain")).expect("a link");
         fs::create_dir(place.path().join("helper")).expect("a writable place");
         symlink(env!("CARGO_BIN_EXE_release-helper"), place.path().join("helper/release-helper")).expect("a link");
+        // As on a machine of one's own, all that come after a build have it, too.
+        let store = Path::new(env!("CARGO_TARGET_TMPDIR")).join("nix-store");
+        fs::create_dir_all(&store).expect("target is writable");
+        symlink(store, place.path().join("store")).expect("a link");
         let checks = vec![server::Check { commit, name: "all-green".into(), conclusion: Some(scene.checked.into()) }];
         let mut stage = Self { place, tags, server: None };
         stage.serve(checks, scene.immutable, server::Plan::default());

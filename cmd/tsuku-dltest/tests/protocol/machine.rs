@@ -54,7 +54,10 @@ pub(crate) fn run(test: &str) -> Result<(), String> {
         match endings.get(test) {
             Some(Some(reason)) if reason == "ok" => {}
             Some(Some(reason)) => ending = Err(format!("{pages}: {reason}")),
-            _ => panic!("{test} failed on the machine with {pages}:\n{console}"),
+            // Its totals are not the ones of this run.
+            _ => {
+                panic!("{test} failed on the machine with {pages}:\n  | {}", console.trim_end().replace('\n', "\n  | "))
+            }
         }
     }
     ending
