@@ -175,7 +175,8 @@ fn serve(site: &Site, url: &str, mut stream: TcpStream, requests: &Mutex<Vec<Str
 
 /// Writes a complete answer; `headers` end with `\r\n`. A client that is gone is none of our business.
 pub fn answer(stream: &mut TcpStream, status: &str, headers: &str, body: &[u8]) {
-    let head = format!("HTTP/1.1 {status}\r\n{headers}content-length: {}\r\n\r\n", body.len());
+    // Some callers close the connection now: a client that meant to use it again would see a reset.
+    let head = format!("HTTP/1.1 {status}\r\n{headers}connection: close\r\ncontent-length: {}\r\n\r\n", body.len());
     let _ = stream.write_all(&[head.as_bytes(), body].concat());
 }
 

@@ -154,11 +154,11 @@ fn pack(machine: &Path) -> PathBuf {
     );
     fs::write(tree.join("init"), script).expect("target is writable");
     let archive = tree.with_extension("cpio");
-    // Two archives, one after the other, are one.
+    // Two archives, one after the other, are one. All of it is root's there, as programs with the bit setuid demand.
     let command = "chmod +x init tests dist/*\n\
-                   (cd \"$0\" && find . | cpio --quiet -o -H newc && cd \"$1\" && cp lib/ld-musl-aarch64.so.1 \"$2/musl\" && \
+                   (cd \"$0\" && find . | cpio --quiet --owner=+0:+0 -o -H newc && cd \"$1\" && cp lib/ld-musl-aarch64.so.1 \"$2/musl\" && \
                     mkdir -p \"$2/lib\" && cd \"$2\" && mkdir -p usr/lib && mv musl usr/lib/ld-musl-aarch64.so.1 && rmdir lib && \
-                    find . | cpio --quiet -o -H newc) >\"$3\"";
+                    find . | cpio --quiet --owner=+0:+0 -o -H newc) >\"$3\"";
     let mut pack = Command::new("sh");
     pack.current_dir(&tree).args(["-ec", command]).arg(machine.join("root")).arg(fetched().join("arm64-musl"));
     let status = pack.arg(&tree).arg(&archive).status().expect("sh can be run");

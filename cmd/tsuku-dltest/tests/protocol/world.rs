@@ -3,7 +3,7 @@
 //! By default each artifact is built by its recipe. With `TSUKU_DLTEST_DIST` naming a directory of released artifacts
 //! (`tsuku-dltest-<platform>`), those are tested instead, byte for byte as published.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -203,10 +203,8 @@ impl World {
         !self.is_linux() && env::consts::OS != "macos"
     }
 
-    /// Options for a run in which nothing hangs: two seconds are not long for an emulated processor of a busy machine.
-    fn patience(&self) -> &'static [&'static str] {
-        if self.is_emulated() { &["--timeout-ms", "60000"] } else { &[] }
-    }
+    /// Options for a run in which nothing hangs: two seconds are not long for a busy machine.
+    const PATIENCE: [&str; 2] = ["--timeout-ms", "60000"];
 
     pub(crate) fn is_linux(&self) -> bool {
         self.platform.starts_with("linux")
@@ -252,9 +250,12 @@ impl World {
     /// Runs the program.
     pub(crate) fn run<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Run {
         let arguments: Vec<_> = arguments.into_iter().map(|argument| argument.as_ref().to_owned()).collect();
-        let only_paths =
-            !arguments.is_empty() && arguments.iter().all(|argument| argument.as_bytes().first() != Some(&b'-'));
-        let patience = if only_paths { self.patience() } else { &[] };
+        let starts = |argument: &OsString, text: &str| argument.as_bytes().starts_with(text.as_bytes());
+        let only_paths = !arguments.iter().any(|argument| starts(argument, "-"));
+        let begins = arguments.first().is_some_and(|first| starts(first, "--jobs") || starts(first, "--isolation"));
+        let has_limit = arguments.iter().any(|argument| starts(argument, "--timeout-ms"));
+        let patient = !arguments.is_empty() && (only_paths || begins) && !has_limit;
+        let patience = if patient { &Self::PATIENCE[..] } else { &[] };
         Run::from(self.command().args(patience).args(&arguments).output().expect("the program can be started"))
     }
 
@@ -262,7 +263,7 @@ impl World {
     pub(crate) fn run_with_input(&self, arguments: &[&str], input: &[u8]) -> Run {
         let mut command = self.command();
         command
-            .args(self.patience())
+            .args(Self::PATIENCE)
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
