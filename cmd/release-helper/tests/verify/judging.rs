@@ -1,7 +1,8 @@
 //! Releases that are not what they should be, held against the rebuilt artifacts.
 
-use release_helper::verify::{Answer, Published};
-use release_helper::{codesign, digest, record};
+use release_helper::domain::{codesign, record};
+use release_helper::jobs::verify::{Answer, Published};
+use release_helper::plumbing::digest;
 
 use crate::common::*;
 
@@ -177,12 +178,12 @@ fn the_report_is_one_page_that_loads_nothing() {
 #[test]
 fn every_report_says_who_said_the_commit_and_whether_the_build_was_confined() {
     let report = judge(&release());
-    let strength = release_helper::confine::Strength::here().to_string();
+    let strength = release_helper::plumbing::confine::Strength::here().to_string();
     for text in [report.html(), report.markdown().replace('\\', "")] {
         assert!(text.contains(&strength) && text.contains(&report.commit) && text.contains("a test"), "{text}");
     }
     assert!(report.html().contains("<dt>Says</dt><dd>this repository</dd>"), "{}", report.html());
     assert!(report.markdown().contains(", says this repository"), "{}", report.markdown());
-    let own = release_helper::verify::Report { contract: release_helper::verify::Whose::Tag, ..report };
+    let own = release_helper::jobs::verify::Report { contract: release_helper::jobs::verify::Whose::Tag, ..report };
     assert!(own.html().contains("the tag's own") && own.markdown().contains("held to the tag's own contract"));
 }

@@ -2,9 +2,10 @@
 
 use std::sync::OnceLock;
 
-use release_helper::record::{self, Record};
-use release_helper::verify::{Published, Rebuilt, Report};
-use release_helper::{digest, releases::Sums};
+use release_helper::domain::record::{self, Record};
+use release_helper::domain::releases::Sums;
+use release_helper::jobs::verify::{Published, Rebuilt, Report};
+use release_helper::plumbing::digest;
 
 use crate::common::*;
 
