@@ -32,6 +32,9 @@ const LIBRARIES: [&str; 10] = [
     "libexpat.so.1",
 ];
 
+/// How long a library may take: all of them do load, if only the machine has time for it.
+const PATIENCE: [&str; 2] = ["--timeout-ms", "60000"];
+
 /// Where a libc for a foreign machine may be installed: as the system's own, or as Debian's cross packages do.
 const ROOTS: [&str; 3] = ["/", "/usr/aarch64-linux-gnu", "/usr/x86_64-linux-gnu"];
 /// Where the tests of tsuku-dltest keep theirs, in the source tree (`cmd/tsuku-dltest/tests/fetch-libraries`).
@@ -122,7 +125,7 @@ fn tells_its_version(path: &Path, version: &str, run: impl Fn(&[&str]) -> Result
 fn loads(path: &Path, libraries: &[String], run: impl Fn(&[&str]) -> Result<Outcome>) -> Result<()> {
     let absent = "/nonexistent/libabsent.so".to_owned();
     let asked: Vec<&str> = libraries.iter().chain([&absent]).map(String::as_str).collect();
-    let outcome = run(&asked)?;
+    let outcome = run(&[&PATIENCE[..], &asked[..]].concat())?;
     let answers: Vec<Answer> = serde_json::from_slice(&outcome.stdout)
         .with_context(|| format!("{} printed no JSON ({})", path.display(), outcome.status))?;
     let order: Vec<&str> = answers.iter().map(|answer| answer.path.as_str()).collect();
