@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use crate::Verdict;
 use crate::domain::build::{Artifact, Backend, cargo, nix};
-use crate::domain::contract::Contract;
+use crate::domain::contract::{self, Contract};
 use crate::domain::toolchain::Toolchain;
 use crate::domain::version::Tag;
 use crate::domain::{record, source, version};

@@ -131,7 +131,8 @@ pub fn advice(path: &Path) -> String {
 
 /// Creates the directory at `path` and its parents.
 pub fn create_dir(path: &Path) -> Result<()> {
-    fs::create_dir_all(path).with_context(|| format!("cannot create the directory {}", path.display())).hint(format!(
+    let create = || fs::create_dir_all(path);
+    interrupt::before(create).with_context(|| format!("cannot create the directory {}", path.display())).hint(format!(
         "check that {} is writable, has free space and holds no file of that name",
         directory_of(path).display()
     ))

@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
@@ -31,14 +32,36 @@ pub fn clean_up_on_interrupt() -> Result<()> {
         // The lock is kept: nothing new can start.
         let undo = undo();
         undo.children.iter().for_each(|child| child.signal(Signal::TERM));
-        for path in &undo.leftovers {
-            // What cannot be removed now has a name that nobody reads.
-            let _ = std::fs::remove_file(path).or_else(|_| std::fs::remove_dir_all(path));
+        for attempt in 0..ATTEMPTS {
+            if undo.leftovers.iter().map(|path| remove(path)).fold(true, |all, removed| all & removed) {
+                break;
+            }
+            // A child that is ending, or a thread of ours, still wrote there.
+            std::thread::sleep(PAUSE);
+            if attempt == ATTEMPTS / 2 {
+                undo.children.iter().for_each(|child| child.signal(Signal::KILL));
+            }
         }
         eprintln!("interrupted");
         std::process::exit(130);
     };
     ctrlc::set_handler(handler).context("cannot prepare for interrupts")
+}
+
+/// How often it is tried to remove what is left, and how long to wait in between: two seconds in all.
+const ATTEMPTS: u32 = 100;
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Removes the file or directory at `path`, and says whether it is gone.
+fn remove(path: &Path) -> bool {
+    let _ = std::fs::remove_file(path).or_else(|_| std::fs::remove_dir_all(path));
+    path.symlink_metadata().is_err()
+}
+
+/// Does what an interrupt would have to undo: before one, or never.
+pub fn before<T>(work: impl FnOnce() -> T) -> T {
+    let _undo = undo();
+    work()
 }
 
 /// Remembers a file or directory to be removed, until it is dropped.

@@ -10,7 +10,7 @@ use object::macho;
 use super::fat::{Container, Fat, Slice};
 use super::form::Form;
 use super::image::{Image, SignatureCommand, info_plist};
-use super::plan;
+
 use super::report::{self, Report};
 use super::signature::{Directory, Embedded};
 use super::source::{Source, Window};

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::plumbing::process::Outcome;
 
+/// How long a library may take: all of them do load, if only the machine has time for it.
+const PATIENCE: [&str; 2] = ["--timeout-ms", "60000"];
+
 /// How far an artifact could be tried on this machine.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -73,7 +76,7 @@ pub(super) fn tells_its_version(path: &Path, version: &str, run: impl Fn(&[&str]
 pub(super) fn loads(path: &Path, libraries: &[String], run: impl Fn(&[&str]) -> Result<Outcome>) -> Result<()> {
     let absent = "/nonexistent/libabsent.so".to_owned();
     let asked: Vec<&str> = libraries.iter().chain([&absent]).map(String::as_str).collect();
-    let outcome = run(&asked)?;
+    let outcome = run(&[&PATIENCE[..], &asked[..]].concat())?;
     let answers: Vec<Answer> = serde_json::from_slice(&outcome.stdout)
         .with_context(|| format!("{} printed no JSON ({})", path.display(), outcome.status))?;
     let order: Vec<&str> = answers.iter().map(|answer| answer.path.as_str()).collect();

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::domain::artifact;
 use crate::domain::build::{Artifact, cargo};
-use crate::domain::contract::Contract;
+use crate::domain::contract::{self, Contract};
 use crate::domain::exercise::{self, Trial};
 use crate::domain::releases::{self, Client};
 use crate::domain::toolchain::Toolchain;

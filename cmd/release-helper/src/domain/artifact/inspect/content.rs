@@ -9,6 +9,7 @@ use super::clauses::{Clauses, list};
 use crate::domain::artifact::text;
 use crate::domain::contract::{Contract, Platform};
 use crate::plumbing::bytes::{self, Source, Window};
+use crate::plumbing::output;
 
 /// Directories that exist on machines where things are built, not on those where they run.
 const BUILD_PLACES: [&str; 11] = [
