@@ -1,5 +1,5 @@
-//! The parts of `release-helper`, on four floors. A file uses its own floor and those below it, never one above, and no files
-//! use each other in a circle: `tests/floors.rs` reads them and says so.
+//! The parts of `release-helper`, in four layers. A file uses its own layer and those below it, never one above, and no files
+//! use each other in a circle: `tests/layers.rs` reads them and says so.
 
 #![forbid(unsafe_code)]
 

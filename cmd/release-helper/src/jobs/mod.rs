@@ -1,4 +1,4 @@
-//! What people come for: each of these takes several rooms of the floor below to answer one question.
+//! What people come for: each of these takes several rooms of the layer below to answer one question.
 
 pub mod preflight;
 pub mod rehearse;

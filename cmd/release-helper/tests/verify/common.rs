@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use release_helper::domain::contract::Contract;
+use release_helper::domain::contract::{Contract, record_name};
 use release_helper::domain::releases::{self, Client, Expectation, Rules, Sums};
 use release_helper::domain::{record, server, source};
 use release_helper::jobs::verify::{Answer, Demands, Options, Published, Rebuilt, Report, Whose};
@@ -88,7 +88,7 @@ pub fn release_of(rebuilt: &Rebuilt, commit: &str) -> Published {
     }
     for record in rebuilt.records() {
         let record = record::Record { backend: "another".into(), ..record.clone() };
-        published.files.insert(record::name(&record.asset), record.to_bytes().unwrap());
+        published.files.insert(record_name(&record.asset), record.to_bytes().unwrap());
     }
     sum(&mut published);
     published

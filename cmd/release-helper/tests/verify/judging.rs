@@ -1,5 +1,6 @@
 //! Releases that are not what they should be, held against the rebuilt artifacts.
 
+use release_helper::domain::contract::record_name;
 use release_helper::domain::{codesign, record};
 use release_helper::jobs::verify::{Answer, Published};
 use release_helper::plumbing::digest;
@@ -145,7 +146,7 @@ fn a_tag_moved_to_a_commit_that_builds_the_same_bytes_is_noticed_by_the_record()
     let mut published = release();
     for record in world().rebuilt.records() {
         let moved = record::Record { commit: Some("2".repeat(40)), ..record.clone() };
-        published.files.insert(record::name(&record.asset), moved.to_bytes().unwrap());
+        published.files.insert(record_name(&record.asset), moved.to_bytes().unwrap());
     }
     sum(&mut published);
     assert!(refusal(&published, "linux-amd64").contains("the tag was moved"));
@@ -157,7 +158,7 @@ fn a_mismatch_begins_with_what_the_records_say() {
     let mut published = release();
     let record = world().rebuilt.records().iter().find(|record| record.asset == LINUX).unwrap();
     let other = record::Record { linker: "LLD 1.0".into(), ..record.clone() };
-    published.files.insert(record::name(LINUX), other.to_bytes().unwrap());
+    published.files.insert(record_name(LINUX), other.to_bytes().unwrap());
     published.files.get_mut(LINUX).unwrap()[4000] ^= 1;
     sum(&mut published);
     let reason = refusal(&published, "linux-amd64");

@@ -5,23 +5,11 @@
 
 use anyhow::Result;
 
+use super::options::Demands;
 use super::published::Published;
 use super::verdict::{Answer, Row};
 use crate::domain::contract::Contract;
 use crate::domain::provenance::{Attested, Checker, Claim};
-
-/// What is expected of the attestations.
-#[derive(Clone, Debug, Default)]
-pub struct Demands {
-    /// `owner/name`, whose workflow must have made the artifacts.
-    pub repository: Option<String>,
-    /// `owner/name` of the repository whose reusable workflow that may be instead.
-    pub signer: Option<String>,
-    /// The `trusted_root.json` to believe; that of the public Sigstore instance if none is given.
-    pub trusted_root: Option<String>,
-    /// Whether an artifact without an attestation is a fault.
-    pub required: bool,
-}
 
 impl Demands {
     /// Fills in the column of `rows`, which are those of the platforms that were asked for. What is wrong makes the row

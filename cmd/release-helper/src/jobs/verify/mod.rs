@@ -25,8 +25,7 @@ use crate::plumbing::error::hinted;
 use crate::plumbing::interrupt::Scratch;
 use crate::plumbing::place;
 
-pub use attested::Demands;
-pub use options::{Options, Whose};
+pub use options::{Demands, Options, Whose};
 pub use published::Published;
 use rebuild::Rebuild;
 pub use verdict::{Answer, Report, Row};

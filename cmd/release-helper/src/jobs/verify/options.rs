@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::attested::Demands;
 use crate::domain::build::Backend;
 use crate::domain::version::Tag;
 
@@ -36,4 +35,17 @@ pub enum Whose {
     Own,
     /// The tag's, whatever it says
     Tag,
+}
+
+/// What is expected of the attestations.
+#[derive(Clone, Debug, Default)]
+pub struct Demands {
+    /// `owner/name`, whose workflow must have made the artifacts.
+    pub repository: Option<String>,
+    /// `owner/name` of the repository whose reusable workflow that may be instead.
+    pub signer: Option<String>,
+    /// The `trusted_root.json` to believe; that of the public Sigstore instance if none is given.
+    pub trusted_root: Option<String>,
+    /// Whether an artifact without an attestation is a fault.
+    pub required: bool,
 }
