@@ -1,7 +1,7 @@
 #![no_main]
 
-use release_helper::artifact;
-use release_helper::contract::Contract;
+use release_helper::domain::artifact;
+use release_helper::domain::contract::Contract;
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     let contract = Contract::embedded().unwrap();
