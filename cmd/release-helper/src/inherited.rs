@@ -4,7 +4,7 @@
 use std::os::fd::BorrowedFd;
 
 use anyhow::{Context, Result};
-use release_helper::error::Hint;
+use release_helper::plumbing::error::Hint;
 use rustix::io::{FdFlags, fcntl_setfd};
 
 /// Has every open file but the standard three closed where another program starts.

@@ -10,11 +10,12 @@ use release_helper::commands::Arguments;
 fn main() -> ExitCode {
     let command = Arguments::parse().command;
     // Before there is a second thread.
-    let prepared = inherited::close_on_exec().and_then(|()| release_helper::interrupt::clean_up_on_interrupt());
+    let prepared =
+        inherited::close_on_exec().and_then(|()| release_helper::plumbing::interrupt::clean_up_on_interrupt());
     match prepared.and_then(|()| command.run()) {
         Ok(verdict) => verdict.into(),
         Err(error) => {
-            release_helper::error::report(&error);
+            release_helper::plumbing::error::report(&error);
             ExitCode::from(2)
         }
     }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 use release_helper::commands::Command;
-use release_helper::contract::Contract;
-use release_helper::source;
+use release_helper::domain::contract::Contract;
+use release_helper::domain::source;
 
 /// All documents, with their text.
 fn documents() -> Vec<(PathBuf, String)> {
@@ -174,7 +174,7 @@ fn every_test_that_the_trust_model_names_is_there() {
     let tests = root.join("cmd/release-helper/tests/verify");
     let source = |module: &str| {
         let beside = tests.join(format!("{module}.rs"));
-        let own = root.join("cmd/release-helper/src/build").join(format!("{module}.rs"));
+        let own = root.join("cmd/release-helper/src/domain/build").join(format!("{module}.rs"));
         std::fs::read_to_string(&beside).or_else(|_| std::fs::read_to_string(own)).unwrap()
     };
     let mut named = 0;

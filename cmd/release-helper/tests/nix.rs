@@ -10,8 +10,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use release_helper::record::Record;
-use release_helper::toolchain::Toolchain;
+use release_helper::domain::record::Record;
+use release_helper::domain::toolchain::Toolchain;
 use skipped::skipped;
 use tempfile::TempDir;
 

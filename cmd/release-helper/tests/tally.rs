@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use release_helper::contract::Contract;
-use release_helper::tally::{Question, Tally, tally};
+use release_helper::domain::contract::Contract;
+use release_helper::jobs::tally::{Question, Tally, tally};
 use serde_json::{Value, json};
 
 #[path = "support/skipped.rs"]

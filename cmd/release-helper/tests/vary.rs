@@ -43,7 +43,7 @@ fn tree(build_script: &str) -> tempfile::TempDir {
 
 /// What `vary` says about `tree`, and its exit status.
 fn vary(tree: &Path, rounds: usize) -> (Value, i32) {
-    let platform = release_helper::contract::Contract::embedded().unwrap().host().unwrap().name.clone();
+    let platform = release_helper::domain::contract::Contract::embedded().unwrap().host().unwrap().name.clone();
     let output = Command::new(env!("CARGO_BIN_EXE_release-helper"))
         .args(["vary", "--json", "--platform", &platform, "--rounds", &rounds.to_string(), "--root"])
         .arg(tree)
@@ -178,7 +178,7 @@ fn every_visible_variation_reaches_the_build() {
     for letter in ["a", "b", "c"] {
         fs::write(tree.path().join(format!("cmd/tsuku-dltest/src/{letter}.txt")), "").unwrap();
     }
-    let (outcome, status) = vary(tree.path(), release_helper::vary::default_rounds());
+    let (outcome, status) = vary(tree.path(), release_helper::jobs::vary::default_rounds());
     assert_eq!(status, 1, "{outcome}");
     let guilty: Vec<&str> = outcome["culprits"]
         .as_array()

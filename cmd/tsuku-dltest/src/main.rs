@@ -104,6 +104,9 @@ fn last_words(fd: i32) -> Output {
     Output::new(fd)
 }
 
+/// What a child does for each library.
+use loader::load;
+
 #[cfg(target_os = "linux")]
 use supervisor::run as perform;
 

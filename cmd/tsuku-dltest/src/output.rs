@@ -3,10 +3,7 @@
 
 use crate::json::Sink;
 use crate::progress::Progress;
-use crate::sys::{self, Errno};
-
-/// Most bytes of a write, which a pipe takes all at once.
-pub(crate) const FRAME: usize = 4096;
+use crate::sys::{self, Errno, FRAME};
 
 /// A file descriptor and what has not been written to it yet.
 pub(crate) struct Output {

@@ -2,9 +2,9 @@
 
 use crate::driver::{self, WINDOW};
 use crate::job::{Job, Task};
-use crate::output::{FRAME, Output};
+use crate::output::Output;
 use crate::progress::Progress;
-use crate::sys::{self, Channel, Ending, Errno, Pile};
+use crate::sys::{self, Channel, Ending, Errno, FRAME, Pile};
 use crate::{NO_ANSWER, failure, last_words};
 
 /// Drivers that may die one after the other without an answer between them: whoever kills so many is no library.

@@ -2,8 +2,8 @@
 
 use std::sync::LazyLock;
 
-use release_helper::artifact;
-use release_helper::contract::Contract;
+use release_helper::domain::artifact;
+use release_helper::domain::contract::Contract;
 
 static CONTRACT: LazyLock<Contract> = LazyLock::new(|| Contract::embedded().unwrap());
 

@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::Verdict;
-use crate::build::{Artifact, Backend, cargo, nix};
-use crate::contract::Contract;
-use crate::error::{Hint, hinted};
-use crate::interrupt::Scratch;
-use crate::output::{self, Table};
-use crate::toolchain::Toolchain;
-use crate::version::Tag;
-use crate::{files, record, source, version};
+use crate::domain::build::{Artifact, Backend, cargo, nix};
+use crate::domain::contract::{self, Contract};
+use crate::domain::toolchain::Toolchain;
+use crate::domain::version::Tag;
+use crate::domain::{record, source, version};
+use crate::plumbing::error::{Hint, hinted};
+use crate::plumbing::files;
+use crate::plumbing::interrupt::Scratch;
+use crate::plumbing::output::{self, Table};
 
 #[derive(clap::Args)]
 pub struct Build {
@@ -98,7 +99,7 @@ impl Build {
         let each = if toolchains.len() > 1 { 1 } else { artifacts.len() };
         for (toolchain, artifacts) in toolchains.iter().zip(artifacts.chunks(each)) {
             for record in record::records(contract, toolchain, root, commit.as_deref(), backend, artifacts)? {
-                files::write(&self.out.join(record::name(&record.asset)), &record.to_bytes()?)?;
+                files::write(&self.out.join(contract::record_name(&record.asset)), &record.to_bytes()?)?;
             }
         }
         if let (Some(path), Some(toolchain)) = (&self.host_record, toolchains.first()) {

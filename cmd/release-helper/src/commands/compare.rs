@@ -7,9 +7,9 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::Verdict;
-use crate::artifact::{self, Comparison, compare::Place, counted};
-use crate::files::Regular;
-use crate::output::{self, Table};
+use crate::domain::artifact::{self, Comparison, compare::Place};
+use crate::plumbing::files::Regular;
+use crate::plumbing::output::{self, Table};
 
 /// At most this many places are printed as a table; JSON has them all.
 const PRINTED: usize = 40;
@@ -56,7 +56,7 @@ impl Compare {
             sides.row([name.into(), file.display().to_string(), side.size.to_string(), side.kind.clone()]);
         }
         let count = comparison.places.len();
-        let (bytes, where_) = (counted(comparison.differing(), "byte"), counted(count as u64, "place"));
+        let (bytes, where_) = (output::counted(comparison.differing(), "byte"), output::counted(count as u64, "place"));
         let mut report = format!("{sides}\ndifferent: {bytes} in {where_}\n\n");
         let mut places =
             Table::new(["place", "size A", "size B", "differing", "first in A", "first in B", "bytes", "text"]);

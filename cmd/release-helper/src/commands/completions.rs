@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap_complete::Shell;
 
 use crate::Verdict;
-use crate::output;
+use crate::plumbing::output;
 
 /// For bash: `source <(release-helper completions bash)`. The Nix package installs them.
 #[derive(clap::Args)]

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use crate::Verdict;
-use crate::confine::Walls;
+use crate::plumbing::confine::Walls;
 
 /// Runs a program that reads and writes what is named, and the system's programs and libraries, and nothing else
 #[derive(clap::Args)]

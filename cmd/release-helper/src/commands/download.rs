@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use crate::Verdict;
-use crate::output::{print, print_json, step};
-use crate::releases::{self, runner};
+use crate::domain::releases::{self, runner};
+use crate::plumbing::output::{print, print_json, step};
 
 /// Prints the paths of the files, which have the size and digest that the API states.
 #[derive(clap::Args)]

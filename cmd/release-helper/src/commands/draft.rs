@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-use crate::output::{print, print_json, step};
-use crate::releases::{self, State, runner};
-use crate::version::Tag;
-use crate::{Verdict, files};
+use crate::Verdict;
+use crate::domain::releases::{self, State, runner};
+use crate::domain::version::Tag;
+use crate::plumbing::files;
+use crate::plumbing::output::{print, print_json, step};
 
 /// Prints the release's number; in a job it is also the output `release_id`.
 #[derive(clap::Args)]

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 
 use crate::Verdict;
-use crate::contract::{Contract, Platform};
-use crate::error::{Hint, hinted};
-use crate::exercise::{Trial, exercise, image_name, in_container, quarantined};
-use crate::output::{self, Table};
-use crate::releases::runner;
-use crate::source;
+use crate::domain::contract::{Contract, Platform};
+use crate::domain::exercise::{Trial, exercise, image_name, in_container, quarantined};
+use crate::domain::releases::runner;
+use crate::domain::source;
+use crate::plumbing::error::{Hint, hinted};
+use crate::plumbing::output::{self, Table};
 
 /// Run an artifact: its version, real libraries that must load, and a missing one that must not
 #[derive(clap::Args)]

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use crate::Verdict;
-use crate::contract::Contract;
-use crate::output::{print, print_json, step};
-use crate::releases::{self, Expectation, Sums, runner};
+use crate::domain::contract::Contract;
+use crate::domain::releases::{self, Expectation, Sums, runner};
+use crate::plumbing::output::{print, print_json, step};
 
 /// Demands exactly the contract's assets, checks their bytes, adds the sums, publishes, reads back.
 #[derive(clap::Args)]

@@ -6,12 +6,12 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 
 use crate::Verdict;
-use crate::artifact::inspect::Surroundings;
-use crate::artifact::{self, Inspection};
-use crate::contract::{Contract, Platform};
-use crate::error::{self, Hint};
-use crate::files::Regular;
-use crate::output::{self, Table};
+use crate::domain::artifact::inspect::Surroundings;
+use crate::domain::artifact::{self, Inspection};
+use crate::domain::contract::{Contract, Platform};
+use crate::plumbing::error::{self, Hint};
+use crate::plumbing::files::Regular;
+use crate::plumbing::output::{self, Table};
 
 #[derive(clap::Args)]
 pub struct Inspect {

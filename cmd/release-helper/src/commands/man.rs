@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use clap_mangen::Man as Page;
 
 use crate::Verdict;
-use crate::{files, output};
+use crate::plumbing::{files, output};
 
 /// Without a directory: the page of the whole, for `man --local-file -`. The Nix package installs them.
 #[derive(clap::Args)]

@@ -3,8 +3,8 @@
 use anyhow::Result;
 
 use crate::Verdict;
-use crate::contract::Contract;
-use crate::output::{self, Table};
+use crate::domain::contract::Contract;
+use crate::plumbing::output::{self, Table};
 
 #[derive(clap::Args)]
 pub struct Platforms {

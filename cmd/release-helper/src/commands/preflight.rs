@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use crate::Verdict;
-use crate::error::hinted;
-use crate::output;
-use crate::preflight::{ensure_checked, ensure_on_branch, preflight};
-use crate::releases::runner;
-use crate::source;
-use crate::version::Tag;
+use crate::domain::releases::runner;
+use crate::domain::source;
+use crate::domain::version::Tag;
+use crate::jobs::preflight::{ensure_checked, ensure_on_branch, preflight};
+use crate::plumbing::error::hinted;
+use crate::plumbing::output;
 
 /// Check that the tree can be released as a tag; in a job, hand the checked tag and its version on as outputs
 #[derive(clap::Args)]

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use crate::Verdict;
-use crate::rehearse::{Options, rehearse};
-use crate::{output, source};
+use crate::domain::source;
+use crate::jobs::rehearse::{Options, rehearse};
+use crate::plumbing::output;
 
 #[derive(clap::Args)]
 pub struct Rehearse {

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use crate::Verdict;
-use crate::output::{print, step};
-use crate::server::{self, Options, Plan, Tag};
-use crate::source;
+use crate::domain::server::{self, Options, Plan, Tag};
+use crate::domain::source;
+use crate::plumbing::output::{print, step};
 
 const FAULTS_HELP: &str = "\
 A faults file names traps by operation and count, or draws them at random from a seed:

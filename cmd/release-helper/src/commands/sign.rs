@@ -6,8 +6,8 @@ use anyhow::{Result, ensure};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::Verdict;
-use crate::codesign::{self, Linker, Outcome, PageSize, Signing, Style};
-use crate::{error, output};
+use crate::domain::codesign::{self, Linker, Outcome, PageSize, Signing, Style};
+use crate::plumbing::{error, output};
 
 #[derive(clap::Args)]
 pub struct Sign {

@@ -7,9 +7,9 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::Verdict;
-use crate::codesign::{self, CodeDirectory, Report, Slice};
-use crate::error::Hint;
-use crate::output;
+use crate::domain::codesign::{self, CodeDirectory, Report, Slice};
+use crate::plumbing::error::Hint;
+use crate::plumbing::output;
 
 #[derive(clap::Args)]
 pub struct Signature {

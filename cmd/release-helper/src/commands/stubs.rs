@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use crate::Verdict;
-use crate::build::stubs;
-use crate::toolchain::Toolchain;
-use crate::{files, output, source};
+use crate::domain::build::stubs;
+use crate::domain::source;
+use crate::domain::toolchain::Toolchain;
+use crate::plumbing::{files, output};
 
 /// Exit status 0: every stub is what its text says; 1: with --check, one is not.
 #[derive(clap::Args)]

@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 
 use crate::Verdict;
-use crate::contract::Contract;
-use crate::error::Hint;
-use crate::releases::{Sums, runner};
-use crate::summary::{self, Leg};
-use crate::{digest, files, output};
+use crate::domain::contract::Contract;
+use crate::domain::releases::{Sums, runner};
+use crate::jobs::summary::{self, Leg};
+use crate::plumbing::error::Hint;
+use crate::plumbing::{digest, files, output};
 
 #[derive(clap::Subcommand)]
 pub enum Summary {

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, ensure};
 
 use crate::Verdict;
-use crate::contract::Contract;
-use crate::error::Hint;
-use crate::output::{self, Table};
-use crate::releases::Sums;
-use crate::source;
-use crate::tally::{self, Question};
+use crate::domain::contract::Contract;
+use crate::domain::releases::Sums;
+use crate::domain::source;
+use crate::jobs::tally::{self, Question};
+use crate::plumbing::error::Hint;
+use crate::plumbing::output::{self, Table};
 
 /// Exit status 0: enough rebuilders agree on every asset; 1: too few, or somebody disagrees; 2: could not tell.
 #[derive(clap::Args)]

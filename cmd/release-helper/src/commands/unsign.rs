@@ -6,8 +6,8 @@ use anyhow::{Result, ensure};
 
 use super::sign::each;
 use crate::Verdict;
-use crate::codesign::{self, Outcome};
-use crate::output;
+use crate::domain::codesign::{self, Outcome};
+use crate::plumbing::output;
 
 #[derive(clap::Args)]
 pub struct Unsign {

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use crate::Verdict;
-use crate::contract::Contract;
-use crate::output::{print, print_json, step};
-use crate::releases::{self, Rules, runner};
+use crate::domain::contract::Contract;
+use crate::domain::releases::{self, Rules, runner};
+use crate::plumbing::output::{print, print_json, step};
 
 /// Prints the digests of the assets as `sha256sum` does: the records for `finalize --records`.
 #[derive(clap::Args)]

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use crate::Verdict;
-use crate::contract::Contract;
-use crate::output::{self, Table};
-use crate::source;
-use crate::toolchain::Toolchain;
-use crate::vary::{self, Outcome, Subject};
+use crate::domain::contract::Contract;
+use crate::domain::source;
+use crate::domain::toolchain::Toolchain;
+use crate::jobs::vary::{self, Outcome, Subject};
+use crate::plumbing::output::{self, Table};
 
 #[derive(clap::Args)]
 pub struct Vary {

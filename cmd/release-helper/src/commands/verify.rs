@@ -5,15 +5,16 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 
 use crate::Verdict;
-use crate::build::Backend;
-use crate::error::hinted;
-use crate::output;
-use crate::provenance::Checker;
-use crate::releases::{Limits, runner};
-use crate::verify::attest::{NAMESPACE, Statement};
-use crate::verify::{self, Answer, Demands, Options, Published, Report, Whose};
-use crate::version::Tag;
-use crate::{files, source};
+use crate::domain::build::Backend;
+use crate::domain::provenance::Checker;
+use crate::domain::releases::{Limits, runner};
+use crate::domain::source;
+use crate::domain::version::Tag;
+use crate::jobs::verify::attest::{NAMESPACE, Statement};
+use crate::jobs::verify::{self, Answer, Demands, Options, Published, Report, Whose};
+use crate::plumbing::error::hinted;
+use crate::plumbing::files;
+use crate::plumbing::output;
 
 /// One line for each platform: reproduced, differs, or not rebuilt here. Exit status 0: all reproduced; 1: something
 /// differs; 2: could not tell.

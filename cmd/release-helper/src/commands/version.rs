@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use crate::Verdict;
-use crate::output;
-use crate::source;
-use crate::version::{self, Tag};
+use crate::domain::source;
+use crate::domain::version::{self, Tag};
+use crate::plumbing::output;
 
 #[derive(clap::Subcommand)]
 pub enum Version {

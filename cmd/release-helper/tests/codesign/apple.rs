@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use release_helper::codesign::{
+use release_helper::domain::codesign::{
     CodeDirectory, ExecSegment, Linker, PageSize, Report, Signing, Style, sign, sign_file, verify,
 };
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use release_helper::codesign::{
+use release_helper::domain::codesign::{
     Linker, PageSize, Report, Signature, Signing, Slice, Style, same_unsigned, sign, unsign, verify, verify_file,
 };
 
@@ -197,7 +197,7 @@ fn the_default_identifier_is_the_one_that_codesign_made_up() {
         let copy = directory.path().join(file.path.file_name().unwrap());
         let Signing { style, .. } = original(signature).unwrap();
         let signing = Signing { identifier: None, style };
-        release_helper::codesign::sign_file(&file.path, &copy, &signing, false).unwrap();
+        release_helper::domain::codesign::sign_file(&file.path, &copy, &signing, false).unwrap();
         let identifier = verify_file(&copy).unwrap().signature().unwrap().identifier.clone();
         if identifier != signature.identifier {
             others.push((file.name, identifier, signature.identifier.clone()));

@@ -1,6 +1,6 @@
 //! Signing, verifying and removing: the forms and what they have in common.
 
-use release_helper::codesign::{
+use release_helper::domain::codesign::{
     Linker, PageSize, Signing, Style, same_unsigned, sign, sign_file, unsign, verify, verify_file,
 };
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use release_helper::codesign::{Linker, PageSize, Signing, Style, sign, unsign, verify};
+use release_helper::domain::codesign::{Linker, PageSize, Signing, Style, sign, unsign, verify};
 
 use crate::images::{ARM, INTEL, INTEL_32, Image, POWER, fat};
 

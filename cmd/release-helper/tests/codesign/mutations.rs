@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use release_helper::codesign::{Linker, Signing, Style, sign, verify};
+use release_helper::domain::codesign::{Linker, Signing, Style, sign, verify};
 
 use crate::images::{ARM, INTEL, INTEL_32, Image, fat};
 

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 
-use release_helper::codesign::{Signing, Style, sign, sign_file, unsign, verify};
+use release_helper::domain::codesign::{Signing, Style, sign, sign_file, unsign, verify};
 
 use crate::images::{ARM, INTEL, INTEL_32, Image, SIGNATURE, fat};
 

@@ -1,6 +1,6 @@
 //! Why files differ.
 
-use release_helper::codesign::{self, Signing, Style};
+use release_helper::domain::codesign::{self, Signing, Style};
 
 use crate::fixtures::{self, Variant};
 use crate::wheels;

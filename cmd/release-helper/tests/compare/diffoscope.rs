@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use release_helper::artifact::compare;
+use release_helper::domain::artifact::compare;
 
 use crate::skipped::skipped;
 use crate::{places, wheels};

@@ -10,8 +10,8 @@ mod places;
 mod skipped;
 mod wheels;
 
-use release_helper::artifact::{Comparison, compare};
-use release_helper::contract::Platform;
+use release_helper::domain::artifact::{Comparison, compare};
+use release_helper::domain::contract::Platform;
 
 /// The platforms whose artifacts can be linked here.
 fn platforms() -> Vec<Platform> {

@@ -1,6 +1,6 @@
 //! Where files differ.
 
-use release_helper::artifact::compare;
+use release_helper::domain::artifact::compare;
 
 use crate::fixtures::{self, Variant};
 use crate::{different, places, platforms};
@@ -116,7 +116,7 @@ fn the_byte_map_has_every_differing_byte() {
             assert!(map.differing.iter().all(|count| *count <= map.bytes_per_cell));
         }
         // What differs in both is marked in both; what only one has, there.
-        let marked = |side: &release_helper::artifact::compare::Side| side.map.differing.iter().sum::<u64>();
+        let marked = |side: &release_helper::domain::artifact::compare::Side| side.map.differing.iter().sum::<u64>();
         assert!(marked(&comparison.a).max(marked(&comparison.b)) <= comparison.differing());
         assert!(marked(&comparison.a) + marked(&comparison.b) >= comparison.differing());
     }

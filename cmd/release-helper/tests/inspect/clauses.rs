@@ -1,8 +1,8 @@
 //! Each clause, broken alone: a file that is proper but for one thing must be refused for that one thing.
 
-use release_helper::artifact::inspect::{Surroundings, inspect_in};
-use release_helper::codesign;
-use release_helper::contract::Platform;
+use release_helper::domain::artifact::inspect::{Surroundings, inspect_in};
+use release_helper::domain::codesign;
+use release_helper::domain::contract::Platform;
 
 use crate::fixtures::{self, Variant};
 use crate::{inspect, rare};

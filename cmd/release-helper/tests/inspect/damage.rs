@@ -1,7 +1,7 @@
 //! Damaged, cut off and foreign files: an error or a broken clause, never a panic, never a pass.
 
-use release_helper::artifact;
-use release_helper::contract::Platform;
+use release_helper::domain::artifact;
+use release_helper::domain::contract::Platform;
 
 use crate::skipped::skipped;
 use crate::{fixtures, inspect};

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::{Mutex, OnceLock};
 
-use release_helper::codesign;
-use release_helper::contract::{Contract, Platform};
+use release_helper::domain::codesign;
+use release_helper::domain::contract::{Contract, Platform};
 
 use crate::skipped::skipped;
 

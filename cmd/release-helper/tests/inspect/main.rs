@@ -9,8 +9,8 @@ mod rare;
 #[path = "../support/skipped.rs"]
 mod skipped;
 
-use release_helper::artifact::{self, Inspection};
-use release_helper::contract::Platform;
+use release_helper::domain::artifact::{self, Inspection};
+use release_helper::domain::contract::Platform;
 
 /// Inspects `bytes` as an artifact of `platform`, on a machine that left no traces.
 fn inspect(bytes: &[u8], platform: &Platform) -> anyhow::Result<Inspection> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use release_helper::contract::Platform;
+use release_helper::domain::contract::Platform;
 use serde_json::Value;
 
 use crate::fixtures::{self, Variant};

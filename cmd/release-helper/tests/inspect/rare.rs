@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use release_helper::contract::Platform;
+use release_helper::domain::contract::Platform;
 
 use crate::fixtures;
 

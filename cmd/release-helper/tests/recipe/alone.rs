@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use release_helper::digest;
+use release_helper::plumbing::digest;
 
 use crate::recipe::{command, digests, reference, root, sysroot};
 
@@ -34,7 +34,7 @@ fn flags(target: &str) -> Vec<String> {
 
 /// The version that the tree states.
 fn version() -> String {
-    let [manifest, _] = release_helper::version::statements(&root()).unwrap();
+    let [manifest, _] = release_helper::domain::version::statements(&root()).unwrap();
     manifest.version
 }
 

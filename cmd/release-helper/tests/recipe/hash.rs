@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use release_helper::contract::Platform;
+use release_helper::domain::contract::Platform;
 
 use crate::recipe::{command, copy, digests, quoted, reference, root, script, sysroot};
 

@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
-use release_helper::toolchain::Toolchain;
+use release_helper::domain::toolchain::Toolchain;
 
 use crate::recipe::{command, digests, quoted, reference, root, script, sysroot};
 use crate::skipped::skipped;

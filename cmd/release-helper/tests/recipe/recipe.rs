@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use release_helper::contract::{Contract, Platform};
-use release_helper::{digest, source};
+use release_helper::domain::contract::{Contract, Platform};
+use release_helper::domain::source;
+use release_helper::plumbing::digest;
 
 use crate::skipped::skipped;
 

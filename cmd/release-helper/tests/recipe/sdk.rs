@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use release_helper::contract::Platform;
+use release_helper::domain::contract::Platform;
 
 use crate::recipe::{command, copy, digests, quoted, reference, root, script};
 use crate::skipped::skipped;

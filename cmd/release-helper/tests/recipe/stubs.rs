@@ -7,13 +7,13 @@ use std::process::Command;
 use object::elf::{PF_X, PT_DYNAMIC, PT_GNU_RELRO, PT_GNU_STACK, PT_LOAD, SHT_REL, SHT_RELA, STT_NOTYPE};
 use object::read::elf::{FileHeader, ProgramHeader, SectionHeader, Sym};
 use object::{Endianness, elf};
-use release_helper::build::stubs;
+use release_helper::domain::build::stubs;
 
 use crate::recipe::{copy, root};
 
 /// All stubs of the repository.
 fn files() -> Vec<PathBuf> {
-    let toolchain = release_helper::toolchain::Toolchain::of_tree(&root()).unwrap();
+    let toolchain = release_helper::domain::toolchain::Toolchain::of_tree(&root()).unwrap();
     stubs::make(&toolchain, &root()).unwrap().into_iter().map(|stub| stub.path).collect()
 }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use release_helper::source;
+use release_helper::domain::source;
 
 pub(crate) struct Checkout {
     place: tempfile::TempDir,

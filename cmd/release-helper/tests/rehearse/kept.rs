@@ -43,7 +43,7 @@ fn the_readmes_commands_work_against_the_kept_server() {
     let published = checkout.path().join("dist/rehearsal/published");
     for (line, name) in sums.lines().filter_map(|line| Some((line, line.split("  ").nth(1)?))) {
         if let Ok(bytes) = std::fs::read(published.join(name)) {
-            assert_eq!(line, format!("{}  {name}", release_helper::digest::sha256(&bytes)));
+            assert_eq!(line, format!("{}  {name}", release_helper::plumbing::digest::sha256(&bytes)));
         }
     }
     assert_eq!(sums.lines().count(), 12, "six artifacts and their build records:\n{sums}");

@@ -40,7 +40,7 @@ fn a_rehearsal_publishes_six_artifacts_that_are_rebuilt_bit_for_bit() {
     let published = checkout.path().join("dist/rehearsal/published");
     for (platform, (sha256, ..)) in &first {
         let bytes = std::fs::read(published.join(format!("tsuku-dltest-{platform}"))).unwrap();
-        assert_eq!(release_helper::digest::sha256(&bytes), *sha256);
+        assert_eq!(release_helper::plumbing::digest::sha256(&bytes), *sha256);
         let holds = |needle: &str| bytes.windows(needle.len()).any(|window| window == needle.as_bytes());
         assert!(!holds(&checkout.path().to_string_lossy()), "{platform} holds the path of its checkout");
     }

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use release_helper::server::Running;
+use release_helper::domain::server::Running;
 use serde_json::json;
 
 use crate::common::{REPOSITORY, token};

@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use release_helper::output::Table;
-use release_helper::releases::clock::{Clock, epoch_seconds};
-use release_helper::releases::{self, Client, Failure};
-use release_helper::server::{Kind, Plan, Random, Running, next_random};
+use release_helper::domain::releases::clock::{Clock, epoch_seconds};
+use release_helper::domain::releases::{self, Client, Failure};
+use release_helper::domain::server::{Kind, Plan, Random, Running, next_random};
+use release_helper::plumbing::output::Table;
 
 use crate::actors::{Actor, actors};
 use crate::common::{Place, TAG, shown};
@@ -152,7 +152,7 @@ fn run(
     let finished = {
         let mut options = place.options(Plan { faults: Vec::new(), random: Some(random) });
         options.immutable = dice.below(2) == 0;
-        let server = release_helper::server::start(options).unwrap();
+        let server = release_helper::domain::server::start(options).unwrap();
         workflow(&place, &server, &mut dice, &mut tally, actors).is_some()
     };
     let waited = epoch_seconds(place.clock.now()) - epoch_seconds(start);

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use release_helper::releases;
-use release_helper::server::{self, Options, Plan, Running, Tag};
+use release_helper::domain::releases;
+use release_helper::domain::server::{self, Options, Plan, Running, Tag};
 
 use crate::common::{Place, REPOSITORY, TAG, token};
 use crate::skipped::skipped;

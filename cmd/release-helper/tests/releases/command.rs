@@ -2,8 +2,8 @@
 
 use std::process::{Command, Output};
 
-use release_helper::releases;
-use release_helper::server::{Plan, Running};
+use release_helper::domain::releases;
+use release_helper::domain::server::{Plan, Running};
 
 use crate::common::{Place, REPOSITORY, TAG, token};
 

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use release_helper::contract::Contract;
-use release_helper::releases::clock::{Clock, Jumping};
-use release_helper::releases::{self, Client, Expectation, Rules, Sums, digest_of_file};
-use release_helper::server::{self, Exchange, Observer, Options, Plan, Running, Tag};
+use release_helper::domain::contract::Contract;
+use release_helper::domain::releases::clock::{Clock, Jumping};
+use release_helper::domain::releases::{self, Client, Expectation, Rules, Sums, digest_of_file};
+use release_helper::domain::server::{self, Exchange, Observer, Options, Plan, Running, Tag};
 
 /// As long and as odd as a token of 2026: `ghs_<APPID>_<JWT>`, some 520 characters.
 pub fn token() -> String {
@@ -205,5 +205,5 @@ fn walk(directory: &Path) -> Vec<PathBuf> {
 
 /// An error as a person sees it.
 pub fn shown(error: &anyhow::Error) -> String {
-    format!("{error:#}\nhint: {}", release_helper::error::hint_of(error).unwrap_or("none"))
+    format!("{error:#}\nhint: {}", release_helper::plumbing::error::hint_of(error).unwrap_or("none"))
 }

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use release_helper::releases;
-use release_helper::server::{Exchange, Fault, Kind, Operation, Plan, Tag};
+use release_helper::domain::releases;
+use release_helper::domain::server::{Exchange, Fault, Kind, Operation, Plan, Tag};
 use serde_json::{Value, json};
 
 use crate::common::{Place, TAG};
@@ -30,7 +30,7 @@ fn exchanges() -> Vec<Value> {
     let mut options = place.options(Plan { faults, random: None });
     options.immutable = true;
     options.tags.push(Tag::lightweight("v1.2.4"));
-    let server = release_helper::server::start(options).unwrap();
+    let server = release_helper::domain::server::start(options).unwrap();
     let client = place.client(&server);
     place.release(&client).unwrap();
     // A lightweight tag: notes are generated. A tag that is missing, a release that is not there.

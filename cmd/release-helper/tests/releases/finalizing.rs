@@ -1,8 +1,8 @@
 //! What `finalize` is told about the release it is to publish: others' assets, the tag's commit, newer versions.
 
-use release_helper::releases::clock::Clock;
-use release_helper::releases::{self, Expectation};
-use release_helper::server::{Plan, Running, Tag};
+use release_helper::domain::releases::clock::Clock;
+use release_helper::domain::releases::{self, Expectation};
+use release_helper::domain::server::{Plan, Running, Tag};
 
 use crate::common::{Place, TAG, token};
 

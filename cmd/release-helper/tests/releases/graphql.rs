@@ -1,6 +1,6 @@
 //! GraphQL: what gh may ask, and how everything else is refused.
 
-use release_helper::server::{Plan, Running};
+use release_helper::domain::server::{Plan, Running};
 use serde_json::{Value, json};
 
 use crate::common::{Place, REPOSITORY, TAG, token};

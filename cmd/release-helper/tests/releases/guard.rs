@@ -4,8 +4,8 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use release_helper::releases;
-use release_helper::server::{self, Operation, Options, Plan, Running};
+use release_helper::domain::releases;
+use release_helper::domain::server::{self, Operation, Options, Plan, Running};
 
 use crate::common::{Place, REPOSITORY, TAG, directory, shown, token};
 

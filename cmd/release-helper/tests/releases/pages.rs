@@ -1,6 +1,6 @@
 //! The page of a release in a real browser.
 
-use release_helper::server::Plan;
+use release_helper::domain::server::Plan;
 
 use crate::browser::{Browser, Look};
 use crate::common::{Place, REPOSITORY, TAG};

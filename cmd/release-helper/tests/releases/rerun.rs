@@ -1,7 +1,7 @@
 //! Running any step again, in any order and by several at once, ends in the same one release.
 
-use release_helper::releases::{self, Outcome, State};
-use release_helper::server::{Fault, Kind, Operation, Plan};
+use release_helper::domain::releases::{self, Outcome, State};
+use release_helper::domain::server::{Fault, Kind, Operation, Plan};
 
 use crate::common::{Place, TAG, shown};
 
@@ -115,7 +115,7 @@ fn two_finalizers_at_once_publish_one_complete_release() {
             let place = Place::new();
             let mut options = place.options(Plan::default());
             options.immutable = immutable;
-            let server = release_helper::server::start(options).unwrap();
+            let server = release_helper::domain::server::start(options).unwrap();
             let client = place.client(&server);
             let id = releases::draft(&client, TAG, &releases::Notes::default()).unwrap().id;
             releases::upload(&client, id, &place.files(), &place.rules()).unwrap();

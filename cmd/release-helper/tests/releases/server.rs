@@ -5,8 +5,8 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use release_helper::releases::{self, Client};
-use release_helper::server::{self, Options, Plan};
+use release_helper::domain::releases::{self, Client};
+use release_helper::domain::server::{self, Options, Plan};
 use serde_json::json;
 
 use crate::common::{Place, REPOSITORY, TAG, directory, shown, token};

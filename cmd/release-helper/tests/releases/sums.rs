@@ -5,8 +5,8 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
 
-use release_helper::releases::{self, Expectation, Outcome, Release, Sums};
-use release_helper::server::{Exchange, Fault, Kind, Operation, Plan, Running};
+use release_helper::domain::releases::{self, Expectation, Outcome, Release, Sums};
+use release_helper::domain::server::{Exchange, Fault, Kind, Operation, Plan, Running};
 
 use crate::common::{Place, TAG, shown, token};
 
@@ -47,7 +47,7 @@ fn server(place: &Place, faults: Vec<Fault>) -> (Arc<Running>, Meanwhile) {
         record(exchange);
         seen.see(exchange);
     }));
-    (Arc::new(release_helper::server::start(options).unwrap()), meanwhile)
+    (Arc::new(release_helper::domain::server::start(options).unwrap()), meanwhile)
 }
 
 /// A draft with its six artifacts.
@@ -221,7 +221,7 @@ fn an_immutable_release_without_sums_is_refused() {
     let place = Place::new();
     let mut options = place.options(Plan::default());
     options.immutable = true;
-    let server = release_helper::server::start(options).unwrap();
+    let server = release_helper::domain::server::start(options).unwrap();
     let id = draft(&place, &server).id;
     publish(&server, id);
     let text = refusal(&place, &server, id, &place.expectation());

@@ -1,7 +1,7 @@
 //! The traps of GitHub's releases, one by one (issue 5 names the evidence), and what the client says to each.
 
-use release_helper::releases::{self, Client};
-use release_helper::server::{Fault, Kind, Operation, Plan, Tag};
+use release_helper::domain::releases::{self, Client};
+use release_helper::domain::server::{Fault, Kind, Operation, Plan, Tag};
 
 use crate::common::{Place, REPOSITORY, TAG, shown, token};
 
@@ -132,7 +132,7 @@ fn a_limit_that_lasts_longer_than_ten_minutes_is_left_to_a_person() {
 
 #[test]
 fn the_servers_wait_is_kept_to() {
-    use release_helper::releases::clock::Clock;
+    use release_helper::domain::releases::clock::Clock;
     let place = Place::new();
     let limit = Fault::new(Operation::CreateRelease, Kind::SecondaryLimit).seconds(77);
     let server = place.server(plan(vec![limit]));
@@ -167,7 +167,7 @@ fn notes_come_from_the_annotated_tag_else_from_the_history() {
     let mut options = place.options(Plan::default());
     options.tags =
         vec![Tag::annotated(TAG, "Signed notes\n-----BEGIN PGP SIGNATURE-----\nx"), Tag::lightweight("v2.0.0-rc.1")];
-    let server = release_helper::server::start(options).unwrap();
+    let server = release_helper::domain::server::start(options).unwrap();
     let client = place.client(&server);
     for (tag, notes, prerelease) in [(TAG, "Signed notes", false), ("v2.0.0-rc.1", "**Full Changelog**", true)] {
         let id = releases::draft(&client, tag, &releases::Notes::default()).unwrap().id;

@@ -5,9 +5,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use release_helper::provenance::{Attested, Checker, Claim, WORKFLOWS};
-use release_helper::verify::{Answer, Demands, Published, Rebuilt};
-use release_helper::{contract::Contract, digest};
+use release_helper::domain::contract::Contract;
+use release_helper::domain::provenance::{Attested, Checker, Claim, WORKFLOWS};
+use release_helper::jobs::verify::{Answer, Demands, Published, Rebuilt};
+use release_helper::plumbing::digest;
 use serde_json::json;
 
 use crate::common::*;
@@ -192,7 +193,7 @@ fn attested_release() -> Result<(Demands, Published), String> {
 
 fn rebuilt(attestations: Demands) -> Rebuilt {
     let options = options(world().repository.path(), &["linux-amd64"]);
-    Rebuilt::new(&release_helper::verify::Options { attestations, ..options }, &empty()).unwrap()
+    Rebuilt::new(&release_helper::jobs::verify::Options { attestations, ..options }, &empty()).unwrap()
 }
 
 #[test]

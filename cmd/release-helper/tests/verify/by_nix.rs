@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Output;
 
-use release_helper::toolchain::Toolchain;
+use release_helper::domain::toolchain::Toolchain;
 
 use crate::common::*;
 use crate::hostile::Site;

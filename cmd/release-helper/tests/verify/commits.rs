@@ -1,6 +1,6 @@
 //! Which commit a tag means, and who says so.
 
-use release_helper::verify::{Answer, Options, Published, Rebuilt};
+use release_helper::jobs::verify::{Answer, Options, Published, Rebuilt};
 
 use crate::common::*;
 

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use release_helper::contract::Contract;
-use release_helper::releases::{self, Client, Expectation, Rules, Sums};
-use release_helper::verify::{Answer, Demands, Options, Published, Rebuilt, Report, Whose};
-use release_helper::{digest, files, record, server, source};
+use release_helper::domain::contract::{Contract, record_name};
+use release_helper::domain::releases::{self, Client, Expectation, Rules, Sums};
+use release_helper::domain::{record, server, source};
+use release_helper::jobs::verify::{Answer, Demands, Options, Published, Rebuilt, Report, Whose};
+use release_helper::plumbing::{digest, files};
 
 pub const TAG: &str = "v1.2.3";
 /// The repository whose workflow is to attest the artifacts.
@@ -87,7 +88,7 @@ pub fn release_of(rebuilt: &Rebuilt, commit: &str) -> Published {
     }
     for record in rebuilt.records() {
         let record = record::Record { backend: "another".into(), ..record.clone() };
-        published.files.insert(record::name(&record.asset), record.to_bytes().unwrap());
+        published.files.insert(record_name(&record.asset), record.to_bytes().unwrap());
     }
     sum(&mut published);
     published

@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
-use release_helper::verify::Published;
+use release_helper::jobs::verify::Published;
 
 use crate::common::*;
 

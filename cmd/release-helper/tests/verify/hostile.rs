@@ -7,9 +7,9 @@ use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use release_helper::digest;
-use release_helper::releases::{Client, Limits};
-use release_helper::verify::Published;
+use release_helper::domain::releases::{Client, Limits};
+use release_helper::jobs::verify::Published;
+use release_helper::plumbing::digest;
 use serde_json::{Value, json};
 
 use crate::common::*;

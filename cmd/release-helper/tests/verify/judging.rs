@@ -1,7 +1,9 @@
 //! Releases that are not what they should be, held against the rebuilt artifacts.
 
-use release_helper::verify::{Answer, Published};
-use release_helper::{codesign, digest, record};
+use release_helper::domain::contract::record_name;
+use release_helper::domain::{codesign, record};
+use release_helper::jobs::verify::{Answer, Published};
+use release_helper::plumbing::digest;
 
 use crate::common::*;
 
@@ -144,7 +146,7 @@ fn a_tag_moved_to_a_commit_that_builds_the_same_bytes_is_noticed_by_the_record()
     let mut published = release();
     for record in world().rebuilt.records() {
         let moved = record::Record { commit: Some("2".repeat(40)), ..record.clone() };
-        published.files.insert(record::name(&record.asset), moved.to_bytes().unwrap());
+        published.files.insert(record_name(&record.asset), moved.to_bytes().unwrap());
     }
     sum(&mut published);
     assert!(refusal(&published, "linux-amd64").contains("the tag was moved"));
@@ -156,7 +158,7 @@ fn a_mismatch_begins_with_what_the_records_say() {
     let mut published = release();
     let record = world().rebuilt.records().iter().find(|record| record.asset == LINUX).unwrap();
     let other = record::Record { linker: "LLD 1.0".into(), ..record.clone() };
-    published.files.insert(record::name(LINUX), other.to_bytes().unwrap());
+    published.files.insert(record_name(LINUX), other.to_bytes().unwrap());
     published.files.get_mut(LINUX).unwrap()[4000] ^= 1;
     sum(&mut published);
     let reason = refusal(&published, "linux-amd64");
@@ -177,12 +179,12 @@ fn the_report_is_one_page_that_loads_nothing() {
 #[test]
 fn every_report_says_who_said_the_commit_and_whether_the_build_was_confined() {
     let report = judge(&release());
-    let strength = release_helper::confine::Strength::here().to_string();
+    let strength = release_helper::plumbing::confine::Strength::here().to_string();
     for text in [report.html(), report.markdown().replace('\\', "")] {
         assert!(text.contains(&strength) && text.contains(&report.commit) && text.contains("a test"), "{text}");
     }
     assert!(report.html().contains("<dt>Says</dt><dd>this repository</dd>"), "{}", report.html());
     assert!(report.markdown().contains(", says this repository"), "{}", report.markdown());
-    let own = release_helper::verify::Report { contract: release_helper::verify::Whose::Tag, ..report };
+    let own = release_helper::jobs::verify::Report { contract: release_helper::jobs::verify::Whose::Tag, ..report };
     assert!(own.html().contains("the tag's own") && own.markdown().contains("held to the tag's own contract"));
 }

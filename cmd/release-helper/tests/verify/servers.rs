@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use release_helper::contract::Contract;
-use release_helper::releases::clock::{Clock, Jumping};
-use release_helper::releases::{self, Client, Limits};
-use release_helper::verify::{Answer, Published};
+use release_helper::domain::contract::Contract;
+use release_helper::domain::releases::clock::{Clock, Jumping};
+use release_helper::domain::releases::{self, Client, Limits};
+use release_helper::jobs::verify::{Answer, Published};
 use serde_json::{Value, json};
 
 use crate::common::*;

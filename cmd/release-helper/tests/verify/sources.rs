@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use release_helper::verify::{Answer, Options, Published, Rebuilt, Whose};
+use release_helper::jobs::verify::{Answer, Options, Published, Rebuilt, Whose};
 use serde_json::json;
 
 use crate::common::*;
@@ -186,7 +186,7 @@ fn the_first_line_names_repository_commit_and_who_said_so() {
     let release = format!("{TAG} of {}/{REPOSITORY}/releases/tag/{TAG}: commit {}", server.url, world().commit);
     assert!(first.starts_with("source "), "{told}");
     assert!(first.ends_with(&format!("{release}, says the server and this repository and --commit")), "{told}");
-    assert!(first.contains(&release_helper::confine::Strength::here().to_string()), "{told}");
+    assert!(first.contains(&release_helper::plumbing::confine::Strength::here().to_string()), "{told}");
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use release_helper::source;
-use release_helper::verify::Rebuilt;
+use release_helper::domain::source;
+use release_helper::jobs::verify::Rebuilt;
 
 use crate::common::*;
 

@@ -8,8 +8,8 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use release_helper::confine::Strength;
-use release_helper::verify::attest::Statement;
+use release_helper::jobs::verify::attest::Statement;
+use release_helper::plumbing::confine::Strength;
 
 use crate::common::*;
 use crate::hostile::Site;
@@ -210,7 +210,7 @@ fn answers(text: &[u8]) -> Vec<String> {
 
 /// Builds the tree as `build` does, which trusts its own tree and refuses no build script.
 fn build(tree: &Path, home: &Path, out: &Path) -> Command {
-    let platform = release_helper::contract::Contract::embedded().unwrap().host().unwrap().name.clone();
+    let platform = release_helper::domain::contract::Contract::embedded().unwrap().host().unwrap().name.clone();
     let real = |name: &str, default: &str| {
         std::env::var_os(name)
             .map_or_else(|| PathBuf::from(std::env::var_os("HOME").unwrap()).join(default), PathBuf::from)

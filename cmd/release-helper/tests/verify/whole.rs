@@ -2,9 +2,11 @@
 
 use std::sync::OnceLock;
 
-use release_helper::record::{self, Record};
-use release_helper::verify::{Published, Rebuilt, Report};
-use release_helper::{digest, releases::Sums};
+use release_helper::domain::contract::record_name;
+use release_helper::domain::record::Record;
+use release_helper::domain::releases::Sums;
+use release_helper::jobs::verify::{Published, Rebuilt, Report};
+use release_helper::plumbing::digest;
 
 use crate::common::*;
 
@@ -54,7 +56,7 @@ fn a_lying_record_of_a_platform_that_was_not_asked_for_is_a_fault() {
         Record { asset: LINUX.into(), ..honest.clone() },
     ] {
         let mut published = release();
-        published.files.insert(record::name(DARWIN), lie.to_bytes().unwrap());
+        published.files.insert(record_name(DARWIN), lie.to_bytes().unwrap());
         sum(&mut published);
         assert!(faults_of_one(&published).contains(DARWIN));
     }
@@ -62,7 +64,7 @@ fn a_lying_record_of_a_platform_that_was_not_asked_for_is_a_fault() {
 
 #[test]
 fn a_companion_that_the_sums_leave_out_is_a_fault() {
-    let name = record::name(LINUX);
+    let name = record_name(LINUX);
     let mut published = release();
     let bytes = published.files.remove(&name).unwrap();
     sum(&mut published);
@@ -72,7 +74,7 @@ fn a_companion_that_the_sums_leave_out_is_a_fault() {
 
 #[test]
 fn a_companions_lying_sum_is_a_fault() {
-    let name = record::name(LINUX);
+    let name = record_name(LINUX);
     let mut published = release();
     let lie = digest::sha256(b"a lie");
     let text = String::from_utf8(published.files["SHA256SUMS"].clone()).unwrap();
@@ -86,7 +88,7 @@ fn a_record_that_acts_on_a_terminal_is_shown_so_that_it_does_not() {
     let record = world().rebuilt.records().iter().find(|record| record.asset == LINUX).unwrap();
     let hostile = Record { linker: "\u{1b}[2J\n\u{202e}linux-amd64  reproduced".into(), ..record.clone() };
     let mut published = release();
-    published.files.insert(record::name(LINUX), hostile.to_bytes().unwrap());
+    published.files.insert(record_name(LINUX), hostile.to_bytes().unwrap());
     sum(&mut published);
     let reason = refusal(&published, "linux-amd64");
     assert!(reason.contains("linker was") && !reason.contains(['\u{1b}', '\n', '\u{202e}']), "{reason:?}");

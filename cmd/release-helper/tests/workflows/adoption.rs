@@ -105,7 +105,7 @@ fn the_program_s_assets_join_those_of_tsuku_and_leave_them_alone() {
     run.all();
     assert_eq!(run.outcome("dltest-sums"), Outcome::Success, "{}", run.log());
 
-    let contract = release_helper::contract::Contract::embedded().unwrap();
+    let contract = release_helper::domain::contract::Contract::embedded().unwrap();
     let own: Vec<_> = contract.assets().into_iter().chain(contract.companions()).collect();
     let draft = release(&stage);
     let asset = |name: &str| {
@@ -114,7 +114,7 @@ fn the_program_s_assets_join_those_of_tsuku_and_leave_them_alone() {
     };
     assert_eq!(draft["assets"].as_array().unwrap().len(), own.len() + OTHERS.len());
     for name in OTHERS {
-        let digest = format!("sha256:{}", release_helper::digest::sha256(name.as_bytes()));
+        let digest = format!("sha256:{}", release_helper::plumbing::digest::sha256(name.as_bytes()));
         assert_eq!(asset(name)["digest"], digest, "{name} was changed");
     }
 

@@ -158,7 +158,7 @@ fn whatever_is_pinned_is_read_by_dependabot_or_stands_in_the_runbook() {
     let forgotten: Vec<_> = pinning.difference(&known).collect();
     assert!(forgotten.is_empty(), "docs/releasing.md, \"What nobody proposes\", does not name {forgotten:?}");
     // These pin in forms of their own.
-    let others = ["flake.nix", "rust-toolchain.toml", "cmd/release-helper/src/provenance/trusted_root.json"];
+    let others = ["flake.nix", "rust-toolchain.toml", "cmd/release-helper/src/domain/provenance/trusted_root.json"];
     for name in known.difference(&pinning) {
         assert!(others.contains(&name.as_str()) && root().join(name).exists(), "{name} pins nothing");
     }

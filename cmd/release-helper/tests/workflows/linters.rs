@@ -231,7 +231,7 @@ const PLANTED_FOR_ZIZMOR: [Planted; 6] = [
 /// A copy of our workflows with the error in it.
 fn plant(planted: &Planted) -> tempfile::TempDir {
     let copy = tempfile::tempdir().expect("a place for the copy");
-    release_helper::source::copy(&root().join(".github"), &copy.path().join(".github")).expect("a copy");
+    release_helper::domain::source::copy(&root().join(".github"), &copy.path().join(".github")).expect("a copy");
     let path = copy.path().join(".github/workflows").join(planted.file);
     let text = std::fs::read_to_string(&path).expect("a readable file");
     assert!(text.contains(planted.from), "{} has no {:?} any more", planted.file, planted.from);

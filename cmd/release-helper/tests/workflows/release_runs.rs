@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use release_helper::server::Operation;
+use release_helper::domain::server::Operation;
 use serde_json::{Value, json};
 
 use crate::document::Names;
@@ -110,7 +110,7 @@ fn a_pushed_tag_becomes_a_complete_release_and_a_broken_leg_leaves_a_draft() {
     assert_all(&run, Outcome::Success);
     assert_eq!(drafts_made(&stage), 1);
     let assets = published(&stage, TAG).expect("it is published");
-    let contract = release_helper::contract::Contract::embedded().unwrap();
+    let contract = release_helper::domain::contract::Contract::embedded().unwrap();
     let mut expected: Vec<_> = contract.assets().into_iter().chain(contract.companions()).collect();
     expected.sort();
     assert_eq!(assets, expected);

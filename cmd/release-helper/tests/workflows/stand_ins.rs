@@ -19,8 +19,8 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use release_helper::toolchain::Toolchain;
-use release_helper::{server, source};
+use release_helper::domain::toolchain::Toolchain;
+use release_helper::domain::{server, source};
 use serde_json::Value;
 
 use crate::document::{Names, root};
@@ -182,7 +182,7 @@ impl Stage {
         source::copy_tracked(&root(), &repository).expect("a copy of the checkout");
         if let Some(version) = scene.stamped {
             let tag = format!("v{version}").parse().expect("a version");
-            release_helper::version::inject(&repository, &tag).expect("a version is injected");
+            release_helper::domain::version::inject(&repository, &tag).expect("a version is injected");
         }
         git(&repository, &["init", "--quiet", "--initial-branch", "main"]);
         git(&repository, &["add", "--all"]);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use release_helper::contract::Contract;
+use release_helper::domain::contract::Contract;
 
 use crate::document::{Job, Names, Workflow, files, parse, workflow};
 

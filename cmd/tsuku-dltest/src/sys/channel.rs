@@ -2,10 +2,10 @@
 
 use core::sync::atomic::{AtomicI32, Ordering};
 
-use super::Errno;
 use super::linux::{close, write};
 use super::process::{self, SIGNALS};
 use super::syscall::syscall;
+use super::{Errno, FRAME};
 
 const AF_UNIX: usize = 1;
 const SOCK_SEQPACKET_CLOEXEC: usize = 5 | 0o2_000_000;
@@ -84,7 +84,7 @@ impl Channel {
             // Not before there is room: whoever sleeps in a write does not hear that its parent is gone.
             self.poll(1, POLLOUT);
             process::end_if_abandoned();
-            match write(1, &bytes[..bytes.len().min(crate::output::FRAME)]) {
+            match write(1, &bytes[..bytes.len().min(FRAME)]) {
                 Ok(written) => bytes = bytes.get(written..).unwrap_or(&[]),
                 Err(Errno::AGAIN | Errno::INTR) => {}
                 Err(error) => return Err(error),

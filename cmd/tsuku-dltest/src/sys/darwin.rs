@@ -10,7 +10,6 @@ use core::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 
 use super::slots::{SIZE, Slot};
 use super::{Arguments, Ending, Errno, Kind, List, kind_of};
-use crate::loader;
 pub(crate) use images::Asked;
 use libsystem::{self as c, Kevent, SigAction, SigInfo, Timer, Timespec};
 
@@ -61,7 +60,7 @@ fn child(timeout: u32, path: &CStr) {
         c::sigprocmask(c::SIG_UNBLOCK, &raw const alarm, ptr::null_mut());
         c::setitimer(c::ITIMER_REAL, &raw const timer, ptr::null_mut());
     }
-    loader::load(path, &mut Slot::armed(memory));
+    crate::load(path, &mut Slot::armed(memory));
     exit(0)
 }
 

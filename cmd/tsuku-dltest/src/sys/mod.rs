@@ -1,4 +1,5 @@
-//! The operating system: all `unsafe` code, and everything that differs between Linux and macOS.
+//! The operating system: all `unsafe` code, and everything that differs between Linux and macOS. It knows the program by
+//! what a process of it begins with, in main.rs: `run`, and `load` in a child.
 
 mod errno;
 mod signals;
@@ -71,6 +72,9 @@ pub(crate) use {
 /// How many libraries a child may serve if it is shared. Only glibc unloads what it has loaded, so that the next library
 /// finds the process as it was.
 pub(crate) const SHARE: usize = if cfg!(target_env = "gnu") { 16 } else { 1 };
+
+/// Most bytes of a write, which a pipe takes all at once.
+pub(crate) const FRAME: usize = 4096;
 
 /// Standard error.
 pub(crate) const STDERR: i32 = 2;

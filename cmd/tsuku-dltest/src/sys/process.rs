@@ -28,7 +28,7 @@ use super::slots::SIZE;
 use super::syscall::syscall;
 use super::{Ending, Errno, Slot, orphans};
 use crate::json::{self, Sink};
-use crate::loader;
+use crate::load;
 
 const SIGKILL: usize = 9;
 const SIGTERM: usize = 15;
@@ -210,7 +210,7 @@ fn child(work: &[Work<'_>]) -> ! {
     // No descendant may hold it open.
     super::channel::close_inherited();
     match *work {
-        [Some((mut slot, path))] => loader::load(path, &mut slot),
+        [Some((mut slot, path))] => load(path, &mut slot),
         _ => serve(work),
     }
     exit(0)
@@ -221,7 +221,7 @@ fn child(work: &[Work<'_>]) -> ! {
 fn serve(work: &[Work<'_>]) {
     let found = super::loaded_objects();
     for &(mut slot, path) in work.iter().flatten() {
-        loader::load(path, &mut slot);
+        load(path, &mut slot);
         if super::loaded_objects() != found {
             return;
         }

@@ -11,7 +11,7 @@ use std::sync::{Arc, Once};
 use std::thread;
 
 use libtest_mimic::{Completion, Failed, Trial};
-use release_helper::source;
+use release_helper::domain::source;
 use serde::Deserialize;
 
 use super::world::{Built, World, build_in, root};

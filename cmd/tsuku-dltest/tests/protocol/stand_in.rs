@@ -6,7 +6,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Output, Stdio};
 use std::thread;
 
-use release_helper::codesign::{self, Signing};
+use release_helper::domain::codesign::{self, Signing};
 
 use super::Test;
 use super::reach::children;
