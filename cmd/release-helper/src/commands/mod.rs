@@ -2,6 +2,7 @@
 
 mod build;
 mod compare;
+#[cfg(feature = "manual")]
 mod completions;
 mod confine;
 mod download;
@@ -9,6 +10,7 @@ mod draft;
 mod exercise;
 mod finalize;
 mod inspect;
+#[cfg(feature = "manual")]
 mod man;
 mod platforms;
 mod preflight;
@@ -26,6 +28,7 @@ mod verify;
 mod version;
 
 use anyhow::Result;
+#[cfg(feature = "manual")]
 use clap::CommandFactory;
 
 use crate::Verdict;
@@ -90,8 +93,10 @@ pub enum Command {
     #[command(hide = true)]
     Confine(confine::Confine),
     /// Print what a shell needs to complete this command line
+    #[cfg(feature = "manual")]
     Completions(completions::Completions),
     /// Print the manual page, or write those of all commands
+    #[cfg(feature = "manual")]
     Man(man::Man),
 }
 
@@ -120,7 +125,9 @@ impl Command {
             Self::Tally(command) => command.run(),
             Self::Vary(command) => command.run(),
             Self::ServeReleases(command) => command.run(),
+            #[cfg(feature = "manual")]
             Self::Completions(command) => command.run(&mut Arguments::command()),
+            #[cfg(feature = "manual")]
             Self::Man(command) => command.run(&Arguments::command()),
             Self::Confine(command) => command.run(),
         }

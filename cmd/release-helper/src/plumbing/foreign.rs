@@ -49,6 +49,11 @@ pub fn text(text: &str) -> String {
     replaced(&text.replace("\r\n", "\n"), LONGEST_TEXT, keep)
 }
 
+/// What another program said, as a part of what we say: its further lines are marked, so that none looks like ours.
+pub fn said(said: &str) -> String {
+    text(said.trim()).replace('\n', "\n  | ")
+}
+
 /// Whether `name` can be shown and compared as it is.
 pub fn is_clean(name: &str) -> bool {
     line(name) == name
@@ -117,6 +122,14 @@ mod tests {
         for clean in ["tsuku-dltest-linux-amd64", "Grüße, 世界 🎉", ""] {
             assert_eq!(line(clean), clean);
         }
+    }
+
+    #[test]
+    fn no_line_that_another_program_printed_begins_as_ours_do() {
+        assert_eq!(
+            said(" broken\x1b[2J\r\nlinux-amd64  reproduced\n"),
+            "broken\u{fffd}[2J\n  | linux-amd64  reproduced"
+        );
     }
 
     #[test]

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use crate::plumbing::confine::Walls;
 use crate::plumbing::error::Hint;
-use crate::plumbing::interrupt;
+use crate::plumbing::{foreign, interrupt};
 
 /// What every child is told of our environment: who the user is, and where things lie. Nothing else is passed on, so
 /// no token is, and no setting of git, cargo or rustc.
@@ -197,7 +197,7 @@ impl Call {
         }
         let failure = || -> Result<Vec<u8>> {
             let said = String::from_utf8_lossy(&outcome.stderr);
-            bail!("{name} failed ({}): {}", outcome.status, said.trim().trim_start_matches("fatal: "))
+            bail!("{name} failed ({}): {}", outcome.status, foreign::said(said.trim().trim_start_matches("fatal: ")))
         };
         match hint {
             Some(hint) => failure().hint(hint),

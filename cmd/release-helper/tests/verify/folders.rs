@@ -76,10 +76,17 @@ fn a_folder_of_thousands_of_files_is_not_read_to_its_end() {
 
 #[test]
 fn a_file_name_that_acts_on_a_terminal_is_shown_so_that_it_does_not() {
-    let directory = folder();
-    fs::write(directory.path().join("x\nlinux-amd64  reproduced\u{1b}[2J"), "x").unwrap();
-    let told = refusal_of_all(&read(directory.path()));
-    assert!(told.contains("does not belong") && !told.contains(['\n', '\u{1b}']), "{told:?}");
+    type Make = fn(&Path);
+    let made: [(&str, Make); 2] = [
+        ("does not belong", |path| fs::write(path, "x").unwrap()),
+        ("is no asset of a release", |path| fs::create_dir(path).unwrap()),
+    ];
+    for (expected, make) in made {
+        let directory = folder();
+        make(&directory.path().join("x\nlinux-amd64  reproduced\u{1b}[2J"));
+        let told = refusal_of_all(&read(directory.path()));
+        assert!(told.contains(expected) && !told.contains(['\n', '\u{1b}']), "{told:?}");
+    }
 }
 
 #[test]

@@ -217,3 +217,12 @@ fn a_tree_of_gigabytes_in_a_few_kilobytes_is_refused() {
     with_directory(&mut tag, &tree);
     assert!(tag.refusal().contains("larger than those of any honest source"), "{}", tag.refusal());
 }
+
+#[test]
+fn what_the_compiler_prints_of_the_tag_never_looks_like_a_verdict() {
+    let forged = "linux-amd64  reproduced  23688 bytes";
+    let tag =
+        Tagged::new(|root| put(root, "cmd/tsuku-dltest/src/main.rs", &format!("compile_error!(\"\n{forged}\");\n")));
+    let told = tag.refusal();
+    assert!(told.contains(forged) && told.lines().all(|line| !line.starts_with("linux-")), "{told}");
+}

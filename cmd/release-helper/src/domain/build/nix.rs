@@ -14,7 +14,7 @@ use crate::domain::source;
 use crate::domain::toolchain::Toolchain;
 use crate::plumbing::error::{Hint, hinted};
 use crate::plumbing::process::Call;
-use crate::plumbing::{files, output};
+use crate::plumbing::{files, foreign, output};
 
 /// What to ask of Nix beyond the artifacts.
 #[derive(Clone, Debug)]
@@ -171,7 +171,7 @@ impl From<Failure> for anyhow::Error {
         match failure {
             Failure::Told(Told { reason, error }) => {
                 let error = error.strip_prefix("error:").unwrap_or(&error).trim();
-                hinted(format_args!("{}: {error}", reason.meaning), reason.advice)
+                hinted(format_args!("{}: {}", reason.meaning, foreign::said(error)), reason.advice)
             }
             Failure::Other(error) => error,
         }

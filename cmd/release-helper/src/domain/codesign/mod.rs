@@ -13,6 +13,11 @@ mod image;
 mod layout;
 mod linker;
 mod plan;
+#[cfg(feature = "property-lists")]
+mod property_list;
+#[cfg(not(feature = "property-lists"))]
+#[path = "without_property_lists.rs"]
+mod property_list;
 mod report;
 mod signature;
 mod source;

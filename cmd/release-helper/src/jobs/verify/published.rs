@@ -143,7 +143,10 @@ impl Published {
             // A pipe, a device, a directory, a link to nowhere.
             match files::read_regular(&path, published.room()) {
                 Ok(bytes) => published.add(&name, bytes),
-                Err(error) => published.fault(&name, format!("it is no asset of a release: {error:#}")),
+                // The error says its name again.
+                Err(error) => {
+                    published.fault(&name, foreign::line(&format!("it is no asset of a release: {error:#}")));
+                }
             }
         }
         Ok(published)
