@@ -32,7 +32,11 @@ fn said(output: &Output) -> String {
 fn no_dependency_has_another_licence_source_or_second_version_than_deny_toml_knows() {
     for (manifest, checks) in MANIFESTS.into_iter().zip([&["bans", "licenses", "sources"][..], &["sources"]]) {
         let Some(output) = cargo_deny(manifest, &[&["check"], checks].concat(), &[]) else { return };
-        assert!(output.status.success(), "{manifest}: {}", said(&output));
+        assert!(
+            output.status.success(),
+            "{manifest}: {}\nhint: a stale lock: cargo metadata --manifest-path {manifest}",
+            said(&output)
+        );
     }
 }
 
