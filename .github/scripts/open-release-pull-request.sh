@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Commits PATCH on a branch of its own and opens a pull request for it. Needs git, gh and GH_TOKEN with `contents: write`
-# and `pull-requests: write`.
+# Commits PATCH on a branch of its own, with a heading for the version in CHANGELOG.md, and opens a pull request for it. Needs git,
+# gh and GH_TOKEN with `contents: write` and `pull-requests: write`.
 #
 # Usage: PATCH=… open-release-pull-request.sh TAG BASE
 set -euo pipefail
@@ -14,6 +14,7 @@ if [[ -z ${PATCH:-} ]]; then
 fi
 git switch --quiet --create "$branch"
 git apply --whitespace=nowarn <<<"$PATCH"
+sed -i "s/^## \[Unreleased\]$/&\n\n## [${tag#v}] - $(date -u +%F)/" CHANGELOG.md
 git -c user.name='github-actions[bot]' -c user.email='41898282+github-actions[bot]@users.noreply.github.com' \
   commit --quiet --all --message "release: state version ${tag#v}"
 # The token stays out of .git/config and of the command line: the helper's shell expands it.

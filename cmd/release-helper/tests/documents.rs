@@ -11,7 +11,7 @@ use release_helper::domain::source;
 /// All documents, with their text.
 fn documents() -> Vec<(PathBuf, String)> {
     let root = source::root(None).unwrap();
-    let mut paths = vec![root.join("README.md"), root.join("CONTRIBUTING.md")];
+    let mut paths = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(|name| root.join(name)).to_vec();
     paths.extend(root.join("docs").read_dir().unwrap().map(|entry| entry.unwrap().path()));
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "md"));
     assert!(paths.len() >= 5);
@@ -116,6 +116,39 @@ fn the_documents_name_no_platform_that_the_contract_lacks() {
             }
         }
     }
+}
+
+#[test]
+fn contributing_tells_what_each_test_program_of_more_than_a_file_is_for() {
+    let root = source::root(None).unwrap();
+    let tests = root.join("cmd/release-helper/tests");
+    let entries = tests.read_dir().unwrap().map(|entry| entry.unwrap().path());
+    let large = entries.filter(|path| path.join("main.rs").exists());
+    let names = large.map(|path| path.file_name().unwrap().to_str().unwrap().to_owned());
+    let text = std::fs::read_to_string(root.join("CONTRIBUTING.md")).unwrap();
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    let told: BTreeSet<String> = rows.map(str::to_owned).collect();
+    let large: BTreeSet<String> = names.chain(["dltest-protocol".to_owned()]).collect();
+    assert!(large.is_subset(&told), "{:?}", large.difference(&told));
+    assert!(told.difference(&large).all(|name| tests.join(format!("{name}.rs")).exists()), "{told:?}");
+}
+
+/// The versions that CHANGELOG.md has headings for, the newest first.
+fn logged(text: &str) -> Vec<&str> {
+    text.lines().filter_map(|line| line.strip_prefix("## [")).filter_map(|rest| rest.split(']').next()).collect()
+}
+
+#[test]
+fn the_changelog_has_what_is_unreleased_and_then_the_version_that_the_tree_states() {
+    let root = source::root(None).unwrap();
+    let manifest = std::fs::read_to_string(root.join("cmd/tsuku-dltest/Cargo.toml")).unwrap();
+    let manifest: toml_edit::DocumentMut = manifest.parse().unwrap();
+    let text = std::fs::read_to_string(root.join("CHANGELOG.md")).unwrap();
+    // Before the first release the tree states 0.0.0.
+    let stated = manifest["package"]["version"].as_str().filter(|version| *version != "0.0.0");
+    let expected: Vec<_> = ["Unreleased"].into_iter().chain(stated).collect();
+    assert!(logged(&text).starts_with(&expected), "CHANGELOG.md has {:?}, and not first {expected:?}", logged(&text));
+    assert_eq!(logged("## [Unreleased]\n### Added\n## [1.2.3] - 2026-01-01\n"), ["Unreleased", "1.2.3"]);
 }
 
 #[test]

@@ -6,6 +6,7 @@
 mod adoption;
 mod ci;
 mod command_lines;
+mod dependencies;
 mod document;
 mod github;
 #[path = "../support/installed.rs"]

@@ -31,7 +31,10 @@ fn a_pull_request_states_the_version_and_what_is_merged_can_be_released() {
         assert!(asked.starts_with("pr create --base main --head release/v1.2.3 --title release: v1.2.3 "), "{asked}");
         assert!(asked.contains("git push --atomic origin main v1.2.3"), "{asked}");
         let changed = stage.git(&["diff", "--name-only", "main", "release/v1.2.3"]);
-        assert_eq!(changed, "Cargo.lock\ncmd/tsuku-dltest/Cargo.toml");
+        assert_eq!(changed, "CHANGELOG.md\nCargo.lock\ncmd/tsuku-dltest/Cargo.toml");
+        let changelog = stage.git(&["show", "release/v1.2.3:CHANGELOG.md"]);
+        let headings: Vec<_> = changelog.lines().filter(|line| line.starts_with("## ")).collect();
+        assert!(headings[0] == "## [Unreleased]" && headings[1].starts_with("## [1.2.3] - 20"), "{headings:?}");
         assert_eq!(stage.git(&["rev-list", "--count", "main..release/v1.2.3"]), "1");
 
         // Merged and tagged, it passes what release.yml asks first.

@@ -43,21 +43,19 @@ pub(crate) type Missing = (&'static str, String);
 /// What became of a platform.
 pub(crate) type Built = Result<Arc<World>, Missing>;
 
-const PLATFORMS: [(&str, &str); 6] = [
-    ("linux-amd64", "x86_64-unknown-linux-gnu"),
-    ("linux-amd64-musl", "x86_64-unknown-linux-musl"),
-    ("linux-arm64", "aarch64-unknown-linux-gnu"),
-    ("linux-arm64-musl", "aarch64-unknown-linux-musl"),
-    ("darwin-amd64", "x86_64-apple-darwin"),
-    ("darwin-arm64", "aarch64-apple-darwin"),
-];
+/// The platforms of the contract and their targets. Read without a parser of TOML, which not every machine here has.
+fn platforms() -> impl Iterator<Item = (&'static str, &'static str)> {
+    include_str!("../../../../release.toml").split("\n[platform.").skip(1).map(|table| {
+        let value = |before: &str, after: char| table.split_once(before)?.1.split_once(after).map(|(value, _)| value);
+        (table.split(']').next().unwrap_or_default(), value("\ntarget = \"", '"').expect("each has a target"))
+    })
+}
 
 /// All platforms, without their artifacts.
 pub(crate) fn all() -> Vec<Built> {
     let directory = root().canonicalize().expect("the repository is there").join("target/dltest-tests");
-    PLATFORMS
-        .iter()
-        .map(|&(platform, target)| {
+    platforms()
+        .map(|(platform, target)| {
             let runner = runner(platform, target).map_err(|reason| (platform, reason))?;
             let program = match env::var_os("TSUKU_DLTEST_DIST") {
                 Some(dist) => root().join(dist).join(format!("tsuku-dltest-{platform}")),

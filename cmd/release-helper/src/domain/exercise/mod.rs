@@ -33,8 +33,6 @@ const LIBRARIES: [&str; 10] = [
     "libexpat.so.1",
 ];
 
-/// Where a libc for a foreign machine may be installed: as the system's own, or as Debian's cross packages do.
-const ROOTS: [&str; 3] = ["/", "/usr/aarch64-linux-gnu", "/usr/x86_64-linux-gnu"];
 /// Where the tests of tsuku-dltest keep theirs, in the source tree (`cmd/tsuku-dltest/tests/fetch-libraries`).
 const TEST_ROOTS: [&str; 2] = ["target/dltest-libraries/arm64-glibc", "target/dltest-libraries/arm64-musl"];
 
@@ -77,7 +75,8 @@ impl Start {
             return Err(format!("{} machine", platform.os().replace("macos", "darwin")));
         }
         let loader = platform.interpreter.as_deref().or(platform.loader.as_deref()).unwrap_or_default();
-        let roots = ROOTS.iter().map(PathBuf::from);
+        // A libc may be the system's own, or one of Debian's cross packages.
+        let roots = ["/".into(), format!("/usr/{machine}-linux-gnu").into()];
         let test_roots = tree.into_iter().flat_map(|tree| TEST_ROOTS.map(|root| tree.join(root)));
         // The tests' own have more libraries than a cross libc.
         let root = test_roots.chain(roots).find(|root| root.join(loader.trim_start_matches('/')).exists());
