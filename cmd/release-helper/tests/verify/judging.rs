@@ -2,7 +2,7 @@
 
 use release_helper::domain::contract::record_name;
 use release_helper::domain::{codesign, record};
-use release_helper::jobs::verify::{Answer, Published};
+use release_helper::jobs::verify::{Answer, Published, Row};
 use release_helper::plumbing::digest;
 
 use crate::common::*;
@@ -125,6 +125,18 @@ fn an_extra_asset_is_named() {
     published.files.insert("tsuku-dltest-linux-riscv".into(), vec![1]);
     sum(&mut published);
     assert!(refusal_of_all(&published).contains("tsuku-dltest-linux-riscv does not belong"));
+}
+
+#[test]
+fn what_is_wrong_with_an_asset_or_its_record_is_said_of_its_platform_alone() {
+    for (name, reason) in [(LINUX.to_owned(), "a fault"), (record_name(LINUX), "linux-amd64.build.json: a fault")] {
+        let published = Published { faults: vec![(name, "a fault".into())], ..release() };
+        assert!(refusal(&published, "linux-amd64").ends_with(reason));
+        let report = judge(&published);
+        assert!(report.faults.is_empty(), "{:?}", report.faults);
+        let is_told = |row: &Row| (row.verdict == Answer::Differs) == (row.asset == LINUX);
+        assert!(report.platforms.iter().all(is_told), "{reason}");
+    }
 }
 
 #[test]

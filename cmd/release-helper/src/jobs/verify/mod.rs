@@ -11,6 +11,8 @@ pub mod report;
 mod tree;
 mod verdict;
 
+use std::path::Path;
+
 use anyhow::{Context, Result};
 
 use crate::domain::build::{Artifact, Backend, expressions};
@@ -160,20 +162,32 @@ pub fn preflight(options: &Options) -> Result<()> {
     crate::plumbing::process::Call::new(git).hint("install git: the tagged sources come from a repository").read()?;
     let place = place::find()?;
     let space = rustix::fs::statvfs(&place).with_context(|| format!("cannot look at {}", place.display()))?;
-    let free = space.f_bavail.saturating_mul(space.f_frsize);
-    if free < SPACE {
-        return Err(hinted(
-            format_args!(
-                "{} has {} MB of free space, a rebuild takes up to {}",
-                place.display(),
-                free >> 20,
-                SPACE >> 20
-            ),
-            "make room there, or point TMPDIR at another directory",
-        ));
-    }
+    ensure_room(&place, space.f_bavail.saturating_mul(space.f_frsize))?;
     if let (Some(root), Some(Backend::Cargo)) = (&options.root, options.backend) {
         Toolchain::of_tree(root)?;
     }
     Ok(())
+}
+
+/// Fails, with advice, if `free` bytes at `place` are too few for a rebuild.
+fn ensure_room(place: &Path, free: u64) -> Result<()> {
+    if free >= SPACE {
+        return Ok(());
+    }
+    Err(hinted(
+        format_args!("{} has {} MB of free space, a rebuild takes up to {}", place.display(), free >> 20, SPACE >> 20),
+        "make room there, or point TMPDIR at another directory",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_without_room_for_a_rebuild_is_told_with_what_it_has() {
+        ensure_room(Path::new("/place"), SPACE).unwrap();
+        let error = ensure_room(Path::new("/place"), SPACE - 1).unwrap_err();
+        assert_eq!(error.to_string(), "/place has 299 MB of free space, a rebuild takes up to 300");
+    }
 }
