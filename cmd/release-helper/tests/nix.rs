@@ -171,7 +171,8 @@ fn recorded(sysroot: &Path) -> Record {
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert!(fs::read_to_string(place.path().join("host")).unwrap().contains("\"rustc-sha256\": \""));
+    let host = fs::read_to_string(place.path().join("host")).unwrap();
+    assert!(host.contains("\"rustc-sha256\": \"") && host.contains("\"nix-sandbox\": \"relaxed\""), "{host}");
     Record::parse(&fs::read(out.join(format!("{ASSET}.build.json"))).unwrap()).unwrap()
 }
 

@@ -215,3 +215,71 @@ struct Wanted {
     #[serde(rename = "targets")]
     _targets: Option<Vec<String>>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::contract::Contract;
+    use crate::plumbing::{digest, files};
+
+    fn checkout() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+    }
+
+    #[test]
+    fn the_channel_is_three_numbers_in_the_one_file() {
+        let tree = tempfile::tempdir().unwrap();
+        let told = |channel: &str| {
+            files::write(&tree.path().join(FILE), format!("[toolchain]\nchannel = {channel:?}\n").as_bytes()).unwrap();
+            super::channel(tree.path())
+        };
+        assert_eq!(told("1.95.0").unwrap(), "1.95.0");
+        assert_eq!(told("1234.0.9999").unwrap(), "1234.0.9999");
+        for channel in ["stable", "1.95", "1.95.0.0", "1.95.x", "1..0", "1.95.00000", "+1.95.0", ""] {
+            assert!(told(channel).is_err(), "{channel}");
+        }
+        files::write(&tree.path().join("rust-toolchain"), b"").unwrap();
+        assert!(format!("{:#}", told("1.95.0").unwrap_err()).contains("rustup would take the toolchain it names"));
+    }
+
+    #[test]
+    fn what_a_toolchain_is_does_not_depend_on_the_host() {
+        let toolchain = Toolchain::of_tree(&checkout()).unwrap();
+        let Identity { rustc, linker } = toolchain.identity().unwrap();
+        assert!(rustc.contains(&format!("release: {}", toolchain.version)), "{rustc:?}");
+        assert!(!rustc.iter().any(|line| line.starts_with("host: ") || line.starts_with("binary: ")), "{rustc:?}");
+        assert!(linker.starts_with("LLD ") && !linker.contains("compatible"), "{linker}");
+        assert!(toolchain.cargo().is_file() && toolchain.rustc().is_file() && toolchain.linker().is_file());
+    }
+
+    #[test]
+    fn the_digest_of_core_is_over_what_becomes_part_of_an_artifact_in_the_order_of_names() {
+        let sysroot = tempfile::tempdir().unwrap();
+        let lib = sysroot.path().join("lib/rustlib/any-target/lib");
+        for name in ["libcore-2.rlib", "libcompiler_builtins-1.rlib", "libcore-2.so", "libstd-3.rlib"] {
+            files::create_dir(&lib).unwrap();
+            files::write(&lib.join(name), name.as_bytes()).unwrap();
+        }
+        let cargo = PathBuf::new();
+        let toolchain =
+            Toolchain { version: String::new(), host: String::new(), cargo, sysroot: sysroot.path().to_owned() };
+        let line = |name: &str| format!("{}  {name}\n", digest::sha256(name.as_bytes()));
+        let lines = line("libcompiler_builtins-1.rlib") + &line("libcore-2.rlib");
+        assert_eq!(toolchain.core_digest("any-target").unwrap(), digest::sha256(lines.as_bytes()));
+        assert!(toolchain.core_digest("another-target").is_err());
+    }
+
+    #[test]
+    fn nothing_is_fetched_for_a_platform_that_is_there() {
+        let sysroot = tempfile::tempdir().unwrap();
+        let contract = Contract::embedded().unwrap();
+        let platform = contract.platform("linux-amd64").unwrap();
+        assert!(!Toolchain::has(sysroot.path(), platform));
+        files::create_dir(&sysroot.path().join("lib/rustlib").join(&platform.target).join("lib")).unwrap();
+        assert!(Toolchain::has(sysroot.path(), platform));
+        // Of a toolchain that rustup does not know.
+        let (version, cargo) = ("0.0.0-none".to_owned(), PathBuf::new());
+        let toolchain = Toolchain { version, host: String::new(), cargo, sysroot: sysroot.path().to_owned() };
+        toolchain.ensure_targets(&[platform]).unwrap();
+    }
+}

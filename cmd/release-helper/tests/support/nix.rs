@@ -17,7 +17,8 @@ pub fn stand_in(directory: &Path, package: &Path, sysroot: &Path) {
     let output = |path: &Path| format!(r#"{{"outputs": {{"out": "{}"}}}}"#, path.display());
     let script = format!(
         "separator='['\nfor argument; do\n  case $argument in\n    *#*.toolchain) output='{}' ;;\n    *#*) output='{}' ;;\n    \
-         *) continue ;;\n  esac\n  printf '%s%s' \"$separator\" \"$output\"\n  separator=,\ndone\necho ']'",
+         show-config) echo '{{\"sandbox\": {{\"value\": \"relaxed\"}}}}'; exit ;;\n    *) continue ;;\n  esac\n  \
+         printf '%s%s' \"$separator\" \"$output\"\n  separator=,\ndone\necho ']'",
         output(sysroot),
         output(package)
     );

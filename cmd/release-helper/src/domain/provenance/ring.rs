@@ -57,3 +57,13 @@ impl CryptoProvider for Ring {
         Err(Error::UnsupportedAlgorithm(format!("no {} over a digest here", scheme.name())))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signature_over_a_digest_alone_is_never_right() {
+        assert!(Ring.verify_prehashed(SigningScheme::Ed25519, b"", b"", b"").is_err());
+    }
+}

@@ -173,3 +173,80 @@ fn toml(path: &Path) -> Result<Value> {
     let text = String::from_utf8(files::read(path)?).with_context(|| format!("{} is not text", path.display()))?;
     toml_edit::de::from_str(&text).with_context(|| format!("{} is not TOML", path.display()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checkout() -> std::path::PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+    }
+
+    fn record() -> Record {
+        let text = |name: &str| format!("a {name}");
+        Record {
+            form: FORM.to_owned(),
+            asset: text("asset"),
+            size: 3,
+            sha256: text("sha256"),
+            version: text("version"),
+            commit: None,
+            source: text("source"),
+            cargo_lock: text("cargo-lock"),
+            flake_lock: None,
+            target: text("target"),
+            rustc: vec![text("rustc")],
+            linker: text("linker"),
+            core: text("core"),
+            recipe: text("recipe"),
+            profile: Value::Null,
+            backend: text("backend"),
+        }
+    }
+
+    #[test]
+    fn a_record_is_read_as_it_was_written_and_only_in_this_form() {
+        let bytes = record().to_bytes().unwrap();
+        assert_eq!(Record::parse(&bytes).unwrap(), record());
+        assert!(bytes.ends_with(b"}\n"));
+        let newer = Record { form: "tsuku-dltest build record 2".to_owned(), ..record() };
+        let error = Record::parse(&newer.to_bytes().unwrap()).unwrap_err();
+        assert!(error.to_string().contains("build record 2"), "{error}");
+    }
+
+    #[test]
+    fn two_records_differ_in_what_went_into_the_bytes_and_not_in_the_bytes_or_who_built_them() {
+        let other = Record { size: 4, sha256: "other".to_owned(), backend: "other".to_owned(), ..record() };
+        assert_eq!(record().differences(&other), Vec::<String>::new());
+        let other = Record { linker: "other".to_owned(), commit: Some("c".to_owned()), ..other };
+        let told = ["commit was null, here it is \"c\"", "linker was \"a linker\", here it is \"other\""];
+        assert_eq!(record().differences(&other), told);
+    }
+
+    #[test]
+    fn the_source_is_every_file_that_an_artifact_is_built_from_and_no_other() {
+        let tree = tempfile::tempdir().unwrap();
+        source::stage(&checkout(), tree.path()).unwrap();
+        let first = source_digest(tree.path()).unwrap();
+        files::write(&tree.path().join("README.md"), b"another").unwrap();
+        assert_eq!(source_digest(tree.path()).unwrap(), first);
+        files::write(&tree.path().join("cmd/tsuku-dltest/src/another.rs"), b"").unwrap();
+        let second = source_digest(tree.path()).unwrap();
+        std::fs::rename(
+            tree.path().join("cmd/tsuku-dltest/src/another.rs"),
+            tree.path().join("cmd/tsuku-dltest/another.rs"),
+        )
+        .unwrap();
+        let third = source_digest(tree.path()).unwrap();
+        assert!(first != second && second != third && third != first);
+    }
+
+    #[test]
+    fn what_a_host_record_tells_is_of_this_toolchain() {
+        let toolchain = Toolchain::of_tree(&checkout()).unwrap();
+        let told = host(&toolchain, "cargo").unwrap();
+        let digest = digest::sha256(&files::read(&toolchain.rustc()).unwrap());
+        assert_eq!((&told["host"], &told["rustc-sha256"]), (&toolchain.host.as_str().into(), &digest.into()));
+        assert_eq!((&told["backend"], &told["nix-sandbox"]), (&"cargo".into(), &Value::Null));
+    }
+}

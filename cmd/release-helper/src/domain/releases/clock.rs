@@ -86,4 +86,14 @@ mod tests {
         assert!(drawn.iter().all(|chance| (0.0..1.0).contains(chance)), "{drawn:?}");
         assert!(drawn.iter().any(|chance| *chance != drawn[0]), "{drawn:?}");
     }
+
+    #[test]
+    fn a_jump_of_any_length_goes_forward() {
+        let clock = Jumping::new();
+        let start = clock.now();
+        clock.sleep(Duration::from_millis(1500));
+        assert_eq!(clock.now(), start + Duration::from_millis(1500));
+        clock.sleep(Duration::MAX);
+        assert!(clock.now() > start + Duration::from_secs(100 * 365 * 86400));
+    }
 }

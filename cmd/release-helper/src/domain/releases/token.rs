@@ -116,6 +116,8 @@ mod tests {
         assert_eq!(token().redact_message(&format!("Bad {twice}, retry")), "Bad ***, retry");
         let words = "tsuku-dltest-linux-arm64-musl.build.json: see https://docs.github.com/rest/releases";
         assert_eq!(token().redact_message(words), words);
+        let longest = "w".repeat(LONGEST_WORD);
+        assert_eq!(token().redact_message(&format!("{longest} {longest}w")), format!("{longest} ***"));
     }
 
     #[test]

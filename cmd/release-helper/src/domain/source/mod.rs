@@ -123,3 +123,116 @@ pub fn archive(root: &Path, commit: &str, format: &str, prefix: &str) -> Result<
         .args(["archive", &format!("--format={format}"), &format!("--prefix={prefix}/"), "--end-of-options", commit])
         .read()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn run(root: &Path, arguments: &[&str]) {
+        let own = ["user.name=t", "user.email=t@example.org", "commit.gpgSign=false", "tag.gpgSign=false"];
+        git(root).args(own.iter().flat_map(|setting| ["-c", setting])).args(arguments).read().unwrap();
+    }
+
+    /// A repository with two commits, each with a tag of its name.
+    fn repository() -> tempfile::TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
+        run(root, &["init", "--quiet"]);
+        for name in ["first", "second"] {
+            files::write(&root.join("file"), name.as_bytes()).unwrap();
+            files::write_executable(&root.join("tool"), name.as_bytes()).unwrap();
+            run(root, &["add", "--all"]);
+            run(root, &["commit", "--quiet", "--no-verify", "-m", name]);
+            run(root, &["tag", name]);
+        }
+        directory
+    }
+
+    #[test]
+    fn the_name_of_an_object_is_40_or_64_small_hexadecimal_digits() {
+        for name in ["0123456789abcdef0123456789abcdef01234567".to_owned(), "f".repeat(64)] {
+            assert!(is_hash(&name), "{name}");
+        }
+        for name in ["a".repeat(39), "a".repeat(41), "a".repeat(63), "A".repeat(40), "g".repeat(40), String::new()] {
+            assert!(!is_hash(&name), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_top_of_the_tree_is_the_one_named_or_lies_above() {
+        let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap();
+        assert_eq!(root(None).unwrap(), top);
+        assert_eq!(root(Some(&top)).unwrap(), top);
+        let error = format!("{:#}", root(Some(&top.join("cmd"))).unwrap_err());
+        assert!(error.contains("no release.toml in") && !error.contains("above"), "{error}");
+    }
+
+    #[test]
+    fn a_commit_is_an_ancestor_of_itself_and_of_what_came_after_it() {
+        let repository = repository();
+        let root = repository.path();
+        assert!(has_ancestor(root, "second", "first").unwrap() && has_ancestor(root, "first", "first").unwrap());
+        assert!(!has_ancestor(root, "first", "second").unwrap());
+    }
+
+    #[test]
+    fn a_checkout_is_its_commit_unless_a_file_that_was_not_injected_is_another() {
+        let repository = repository();
+        let root = repository.path();
+        let head = commit(root, "second").unwrap();
+        assert_eq!(commit_but_for(root, &[]).unwrap(), Some(head.clone()));
+        ensure_clean(root).unwrap();
+        files::write(&root.join("file"), b"injected").unwrap();
+        assert_eq!(commit_but_for(root, &[root.join("file")]).unwrap(), Some(head));
+        assert_eq!(commit_but_for(root, &[root.join("tool")]).unwrap(), None);
+        let error = format!("{:#}", ensure_clean(root).unwrap_err());
+        assert!(error.contains("has 1 uncommitted change(s), the first is: M file"), "{error}");
+        files::write(&root.join("new"), b"not tracked").unwrap();
+        assert_eq!(commit_but_for(root, &[root.join("file")]).unwrap(), None);
+    }
+
+    #[test]
+    fn an_export_has_the_files_of_the_commit_and_their_modes() {
+        let repository = repository();
+        let exported = repository.path().join("exported");
+        let first = commit(repository.path(), "first").unwrap();
+        export(repository.path(), &first, Part::All, &exported).unwrap();
+        for (name, executable) in [("file", false), ("tool", true)] {
+            assert_eq!(files::read(&exported.join(name)).unwrap(), b"first");
+            let mode = exported.join(name).metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o100 != 0, executable, "{name} has the mode {mode:o}");
+        }
+        let program = repository.path().join("program");
+        export(repository.path(), &first, Part::Program, &program).unwrap();
+        assert_eq!(program.read_dir().unwrap().count(), 0);
+    }
+
+    #[test]
+    fn an_archive_has_the_files_of_the_commit_below_the_prefix() {
+        let repository = repository();
+        let bytes = archive(repository.path(), "first", "zip", "name-1.2.3").unwrap();
+        let has = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+        assert!(bytes.starts_with(b"PK") && has("name-1.2.3/file") && has("first"));
+    }
+
+    #[test]
+    fn a_copy_has_what_is_tracked_or_new_and_neither_what_is_ignored_nor_a_link() {
+        let repository = repository();
+        let root = repository.path();
+        files::write(&root.join(".gitignore"), b"ignored\n").unwrap();
+        files::write(&root.join("ignored"), b"").unwrap();
+        files::write(&root.join("new"), b"new").unwrap();
+        std::os::unix::fs::symlink("file", root.join("link")).unwrap();
+        std::fs::remove_file(root.join("tool")).unwrap();
+        let copied = tempfile::tempdir().unwrap();
+        copy_tracked(root, copied.path()).unwrap();
+        let mut names: Vec<_> = copied.path().read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, [".gitignore", "file", "new"]);
+        // The program is made of regular files: a link in it is no matter of taste.
+        std::os::unix::fs::symlink("file", root.join("release.toml")).unwrap();
+        let error = format!("{:#}", copy_tracked(root, copied.path()).unwrap_err());
+        assert!(error.contains("release.toml is no regular file"), "{error}");
+    }
+}

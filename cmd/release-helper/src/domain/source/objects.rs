@@ -210,3 +210,101 @@ fn plain(name: &[u8]) -> Result<&str> {
     };
     text.filter(is_plain).with_context(|| format!("holds a file called {:?}", String::from_utf8_lossy(name)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The name of the object with this content, by SHA-1 or SHA-256.
+    fn name(kind: &str, content: &[u8], digits: usize) -> String {
+        let object = [format!("{kind} {}\0", content.len()).as_bytes(), content].concat();
+        if digits == 40 { hex(&sha1::Sha1::digest(object)) } else { hex(&sha2::Sha256::digest(object)) }
+    }
+
+    fn objects(name: &str, kind: &str, content: &[u8]) -> Objects {
+        Objects(BTreeMap::from([(name.to_owned(), (kind.to_owned(), content.to_vec()))]))
+    }
+
+    #[test]
+    fn what_git_says_is_read_to_its_end_and_half_an_answer_is_none() {
+        let answer = b"aa blob 3\nx\ny\nbb tree 0\n\n";
+        let Objects(objects) = Objects::parse(answer).unwrap();
+        assert_eq!(objects["aa"], ("blob".to_owned(), b"x\ny".to_vec()));
+        assert_eq!(objects["bb"], ("tree".to_owned(), Vec::new()));
+        for length in (1..answer.len()).filter(|length| *length != 14) {
+            assert!(Objects::parse(&answer[..length]).is_err(), "{length}");
+        }
+        for answer in [&b"aa missing\n"[..], b"aa blob x\n\n", b"aa blob 99999999999999999999\n\n"] {
+            assert!(Objects::parse(answer).is_err(), "{}", String::from_utf8_lossy(answer));
+        }
+    }
+
+    #[test]
+    fn an_object_is_what_its_name_and_its_kind_say() {
+        for digits in [40, 64] {
+            let honest = name("blob", b"content", digits);
+            assert_eq!(objects(&honest, "blob", b"content").get(&honest, "blob").unwrap(), b"content");
+            for (kind, content, wanted) in
+                [("blob", "another", "blob"), ("blob", "content", "tree"), ("tree", "content", "tree")]
+            {
+                let error = objects(&honest, kind, content.as_bytes()).get(&honest, wanted).unwrap_err();
+                assert!(error.to_string().contains("has the hash"), "{error}");
+            }
+            assert!(objects("", "blob", b"").get(&honest, "blob").is_err());
+        }
+    }
+
+    #[test]
+    fn a_tree_lists_what_is_in_it_by_mode_and_half_an_entry_is_none() {
+        for digits in [40, 64] {
+            let list = |content: &[u8], part| {
+                let name = name("tree", content, digits);
+                let mut found = Vec::new();
+                objects(&name, "tree", content).list(&name, "cmd/", part, &mut |entry| {
+                    let kind = match entry.kind {
+                        Kind::Tree => "tree",
+                        Kind::File { executable: true } => "executable",
+                        Kind::File { executable: false } => "file",
+                    };
+                    found.push(format!("{} {kind} {}", entry.path, entry.hash));
+                    Ok(())
+                })?;
+                anyhow::Ok(found)
+            };
+            let hash = vec![0x1f; digits / 2];
+            let entry = |mode: &str, name: &str| [format!("{mode} {name}\0").as_bytes(), &hash].concat();
+            let content =
+                [entry("40000", "tsuku-dltest"), entry("100644", "a b"), entry("100755", "x"), entry("120000", "link")];
+            let content = content.concat();
+            let hash = "1f".repeat(digits / 2);
+            let all = [
+                format!("cmd/tsuku-dltest tree {hash}"),
+                format!("cmd/a b file {hash}"),
+                format!("cmd/x executable {hash}"),
+            ];
+            assert_eq!(list(&content, Part::All).unwrap(), all);
+            assert_eq!(list(&content, Part::Program).unwrap(), all[..1]);
+            let first = content.len() - entry("120000", "link").len();
+            for length in first + 1..content.len() {
+                let error = list(&content[..length], Part::All).unwrap_err();
+                assert!(error.to_string().ends_with("is cut"), "{length}: {error}");
+            }
+            assert!(list(&entry("100644", ".."), Part::All).is_err());
+            let error = list(&entry("160000", "tsuku-dltest"), Part::All).unwrap_err();
+            assert!(error.to_string().contains("is a submodule"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_plain_name_leads_nowhere_and_can_be_shown() {
+        let longest = "n".repeat(255);
+        for name in ["a", "..a", ".gitignore", "git", "Grüße", &longest] {
+            assert_eq!(plain(name.as_bytes()).unwrap(), name);
+        }
+        let longer = "n".repeat(256);
+        for name in ["", ".", "..", ".git", ".Git", "a/b", "a\\b", "a\nb", "\u{1b}[2J", "\u{7f}", &longer] {
+            assert!(plain(name.as_bytes()).is_err(), "{name:?}");
+        }
+        assert!(plain(b"\xff").is_err());
+    }
+}

@@ -28,3 +28,20 @@ impl Part {
 fn is_within(path: &str, directory: &str) -> bool {
     path.strip_prefix(directory).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_within_a_directory_by_whole_names() {
+        assert!(is_within("cmd/a/b", "cmd/a") && is_within("cmd/a", "cmd/a"));
+        assert!(!is_within("cmd/a-b", "cmd/a") && !is_within("cmd", "cmd/a"));
+        for path in ["cmd", "cmd/tsuku-dltest", "cmd/tsuku-dltest/src/main.rs", "Cargo.lock", "rust-toolchain"] {
+            assert!(Part::is_program(path), "{path}");
+        }
+        for path in ["cmd/tsuku-dltest-x", "docs", "cargo.toml", "rust-toolchain.toml.x"] {
+            assert!(!Part::is_program(path), "{path}");
+        }
+    }
+}

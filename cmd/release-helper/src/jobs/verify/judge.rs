@@ -181,3 +181,73 @@ pub(super) fn check_record(
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::build::Artifact;
+
+    const NAME: &str = "linux-amd64";
+    const PROGRAM: &[u8] = b"\x7fELF and so on";
+
+    /// What became of the platform, whose asset is `PROGRAM`, after a rebuild that `change` is done to.
+    fn row_after(change: impl FnOnce(&mut Rebuild)) -> (Answer, Vec<String>) {
+        let contract = Contract::embedded().unwrap();
+        let platform = contract.platform(NAME).unwrap();
+        let mut rebuild = Rebuild {
+            by: String::new(),
+            artifacts: Vec::new(),
+            records: Vec::new(),
+            obstacles: Vec::new(),
+            toolchain: None,
+            broken: Vec::new(),
+            confinement: String::new(),
+        };
+        for name in ["linux-arm64", NAME] {
+            let (asset, bytes) = (contract.platform(name).unwrap().asset.clone(), PROGRAM.to_vec());
+            rebuild.artifacts.push(Artifact {
+                platform: name.to_owned(),
+                asset,
+                sha256: digest::sha256(&bytes),
+                bytes,
+            });
+        }
+        change(&mut rebuild);
+        let names: Vec<_> = rebuild.platforms(&contract).unwrap().into_iter().map(|found| found.name.clone()).collect();
+        assert!(rebuild.artifacts.iter().map(|artifact| &artifact.platform).eq(&names), "{names:?}");
+        let published = Published {
+            origin: String::new(),
+            files: [(platform.asset.clone(), PROGRAM.to_vec())].into(),
+            commit: None,
+            repository: None,
+            faults: Vec::new(),
+        };
+        let row = row(platform, &published, None, &rebuild, "", &mut Vec::new());
+        (row.verdict, row.reasons)
+    }
+
+    #[test]
+    fn the_verdict_on_a_platform_is_about_its_own_rebuild() {
+        assert_eq!(row_after(|_| {}), (Answer::Reproduced, Vec::new()));
+        // Of another platform.
+        assert_eq!(row_after(|rebuild| rebuild.artifacts[0].bytes.push(0)).0, Answer::Reproduced);
+        assert_eq!(row_after(|rebuild| rebuild.artifacts[1].bytes.push(0)).0, Answer::Differs);
+        let broken = |name: &str| row_after(|rebuild| rebuild.broken.push((name.to_owned(), "a clause".to_owned())));
+        assert_eq!(broken("linux-arm64").0, Answer::Reproduced);
+        let reason = "what was rebuilt breaks the contract: a clause".to_owned();
+        assert_eq!(broken(NAME), (Answer::Differs, vec![reason]));
+    }
+
+    #[test]
+    fn a_platform_that_was_not_rebuilt_says_its_own_reason() {
+        let without = |obstacles: &[(&str, &str)]| {
+            row_after(|rebuild| {
+                rebuild.artifacts.pop();
+                rebuild.obstacles.extend(obstacles.iter().map(|(name, why)| ((*name).to_owned(), (*why).to_owned())));
+            })
+        };
+        let own = without(&[("linux-arm64", "another reason"), (NAME, "no rust-std")]);
+        assert_eq!(own, (Answer::NotRebuiltHere, vec!["no rust-std".to_owned()]));
+        assert_eq!(without(&[]), (Answer::NotRebuiltHere, vec!["it was not built".to_owned()]));
+    }
+}

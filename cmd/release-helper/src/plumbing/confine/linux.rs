@@ -66,13 +66,18 @@ fn landlock(readable: &[PathBuf], writable: &[PathBuf]) -> Result<Strength> {
     let LandlockStatus::Available { effective_abi, .. } = status.landlock else {
         return Ok(Strength::None("this kernel has no Landlock, or has it switched off".to_owned()));
     };
-    Ok(match effective_abi {
+    Ok(strength(effective_abi))
+}
+
+/// How strong the walls are where Landlock is `abi`.
+fn strength(abi: ABI) -> Strength {
+    match abi {
         ABI::V1 | ABI::V2 => Strength::Partial("Landlock of Linux before 6.2 lets files be emptied".to_owned()),
         ABI::V3 | ABI::V4 | ABI::V5 => {
             Strength::Partial("Landlock of Linux before 6.12 does not hold back signals to threads".to_owned())
         }
         _ => Strength::Full,
-    })
+    }
 }
 
 /// Refuses the ways to other processes that are no files: sockets, signals, traces, shared memory, keys.
@@ -127,4 +132,21 @@ fn filter() -> Result<BpfProgram> {
     let refuse = SeccompAction::Errno(libc::EPERM.unsigned_abs());
     let filter = SeccompFilter::new(rules, SeccompAction::Allow, refuse, std::env::consts::ARCH.try_into()?)?;
     Ok(filter.try_into()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_older_kernels_walls_are_told_with_their_gap() {
+        for (abi, gap) in [(ABI::V1, "6.2"), (ABI::V2, "6.2"), (ABI::V3, "6.12"), (ABI::V4, "6.12"), (ABI::V5, "6.12")]
+        {
+            assert!(
+                matches!(strength(abi), Strength::Partial(told) if told.contains(&format!("before {gap} "))),
+                "{gap}"
+            );
+        }
+        assert_eq!(strength(ABI::V6), Strength::Full);
+    }
 }

@@ -96,4 +96,12 @@ mod tests {
         assert_eq!(Strength::Partial("sockets".to_owned()).to_string(), "partly confined (sockets)");
         assert_eq!(Strength::None("no Landlock".to_owned()).to_string(), "not confined (no Landlock)");
     }
+
+    #[test]
+    fn a_command_line_names_every_place_as_what_it_is() {
+        let walls = Walls { readable: vec!["/a".into(), "/b".into()], writable: vec!["/c d".into()] };
+        let line = walls.command_line().unwrap();
+        assert_eq!(Path::new(&line[0]), std::env::current_exe().unwrap());
+        assert_eq!(line[1..], ["confine", "--read", "/a", "--read", "/b", "--write", "/c d", "--"]);
+    }
 }
