@@ -132,6 +132,11 @@ fn pins(line: &str) -> bool {
         && (pinned("==") || pinned("@") || line.strip_prefix("version=").is_some_and(numbered))
 }
 
+/// Whether Dependabot reads this file, beside manifests and locks, which pin in other forms.
+fn read_by_dependabot(name: &str) -> bool {
+    name.starts_with(".github/workflows/") || (name.starts_with(".ci/") && name.ends_with(".txt"))
+}
+
 /// The files that pin something that Dependabot does not read.
 fn pinning() -> BTreeSet<String> {
     let tracked = Command::new("git").args(["ls-files", "-z"]).current_dir(root()).output().expect("git is installed");
@@ -139,7 +144,7 @@ fn pinning() -> BTreeSet<String> {
     names
         .split_terminator('\0')
         .filter(|name| !name.ends_with(".md") && !name.ends_with(".lock") && *name != file!())
-        .filter(|name| !name.starts_with(".github/workflows/") && !(name.starts_with(".ci/") && name.ends_with(".txt")))
+        .filter(|name| !read_by_dependabot(name))
         .filter(|name| std::fs::read_to_string(root().join(name)).is_ok_and(|text| text.lines().any(pins)))
         .map(str::to_owned)
         .collect()
