@@ -135,6 +135,9 @@ fn run_in(root: &Path, before: &str, arguments: &[&str]) -> Run {
     // Not chroot, which is not on an ordinary user's PATH.
     let script = format!("root=$1; shift; {before}\nexec unshare --root=\"$root\" /tsuku-dltest \"$@\"");
     command.arg(script).arg("sh").arg(root);
+    if arguments.first().is_some_and(|first| first.starts_with('/')) {
+        command.args(World::PATIENCE);
+    }
     let output = command.args(arguments).stdin(Stdio::null()).output().expect("unshare can be run");
     Run::from(output)
 }
@@ -222,7 +225,7 @@ fn without_a_loader_it_still_tells_its_version(world: &World) -> Result<(), Stri
 
 fn through_shell(world: &World, script: &str, arguments: &[&Path]) -> std::process::Output {
     let mut command = Command::new("sh");
-    command.args(["-c", script, "sh"]).args(&world.runner).arg(&world.program).args(arguments);
+    command.args(["-c", script, "sh"]).args(&world.runner).arg(&world.program).args(World::PATIENCE).args(arguments);
     command.stdin(Stdio::null()).output().expect("sh can be run")
 }
 
@@ -241,7 +244,11 @@ fn it_serves_a_caller_that_ignores_its_children(world: &World) -> Result<(), Str
     let (healthy, crash) = (world.library(&directory, "healthy"), world.library(&directory, "segfault"));
     let number = if cfg!(target_os = "macos") { 20 } else { 17 };
     let mut command = world.command();
-    let output = ignoring(&mut command, number).args([&healthy, &crash]).output().expect("the program can be started");
+    let output = ignoring(&mut command, number)
+        .args(World::PATIENCE)
+        .args([&healthy, &crash])
+        .output()
+        .expect("the program can be started");
     assert_eq!(Run::from(output).errors(), [None, Some("killed by SIGSEGV while loading".to_owned())]);
     Ok(())
 }

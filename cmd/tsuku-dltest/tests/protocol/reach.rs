@@ -277,7 +277,7 @@ fn the_callers_own_processes_are_left_alone(world: &World) -> Result<(), String>
     let paths = behaviours.map(|behaviour| world.library(&directory, behaviour));
     let file = directory.join("processes");
     let mut command = Command::new("bash");
-    command.args(["-c", CALLER]).arg(&file).arg(&world.program).args(&paths).stdin(Stdio::null());
+    command.args(["-c", CALLER]).arg(&file).arg(&world.program).args(World::PATIENCE).args(&paths).stdin(Stdio::null());
     let output = command.output().expect("bash can be run");
     let processes = fs::read_to_string(&file).expect("the caller wrote them");
     let processes: Vec<_> = processes.split_whitespace().collect();
@@ -307,7 +307,7 @@ fn numbers_that_begin_again_hurt_nobody(world: &World) -> Result<(), String> {
     let paths = behaviours.map(|behaviour| world.library(&directory, behaviour));
     let mut command = Command::new("unshare");
     command.args(["--user", "--map-root-user", "--pid", "--fork", "--mount-proc", "sh", "-c", WRAP, "sh"]);
-    command.arg(directory.join("process")).arg(&world.program).args(&paths).stdin(Stdio::null());
+    command.arg(directory.join("process")).arg(&world.program).args(World::PATIENCE).args(&paths).stdin(Stdio::null());
     let output = command.output().map_err(|error| format!("unshare: {error}"))?;
     if output.status.code() == Some(99) || output.stdout.is_empty() {
         return Err("process numbers cannot be chosen here".to_owned());

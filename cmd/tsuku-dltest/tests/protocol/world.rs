@@ -202,7 +202,7 @@ impl World {
     }
 
     /// Options for a run in which nothing hangs: two seconds are not long for a busy machine.
-    const PATIENCE: [&str; 2] = ["--timeout-ms", "60000"];
+    pub(crate) const PATIENCE: [&str; 2] = ["--timeout-ms", "60000"];
 
     pub(crate) fn is_linux(&self) -> bool {
         self.platform.starts_with("linux")
