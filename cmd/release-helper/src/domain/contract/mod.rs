@@ -113,15 +113,17 @@ impl Contract {
             platform.name = name.clone();
             platform.asset = format!("{}-{name}", contract.binary);
         }
-        contract.check().hint("a platform is named after its target, and has the clauses of its C library")?;
+        contract.check().hint("a release has exactly one artifact for each of its six platforms")?;
         Ok(contract)
     }
 
     fn check(&self) -> Result<()> {
+        let mut missing = expected_names();
         for platform in self.platforms() {
             let name = &platform.name;
-            let expected = platform.expected_name();
-            ensure!(*name == expected, "a platform for {} is called {expected}, not {name}", platform.target);
+            let position = missing.iter().position(|expected| expected == name);
+            ensure!(position.is_some(), "unknown platform {name}");
+            missing.remove(position.unwrap_or_default());
             let twin = self.platforms().find(|other| other.target == platform.target && other.name != *name);
             ensure!(twin.is_none(), "{name} has the same target as another platform: {}", platform.target);
             ensure!(
@@ -144,6 +146,7 @@ impl Contract {
                 "loader belongs to the musl platforms, see {name}"
             );
         }
+        ensure!(missing.is_empty(), "missing platform: {}", missing.join(", "));
         Ok(())
     }
 
@@ -222,18 +225,6 @@ impl Platform {
         self.target.split('-').next().unwrap_or_default()
     }
 
-    /// The name that goes with its target.
-    fn expected_name(&self) -> String {
-        let machine = match self.machine() {
-            "x86_64" => "amd64",
-            "aarch64" => "arm64",
-            machine => machine,
-        };
-        let os = if self.target.ends_with("-apple-darwin") { "darwin" } else { "linux" };
-        let libc = if self.target.ends_with("-musl") { "-musl" } else { "" };
-        format!("{os}-{machine}{libc}")
-    }
-
     /// The operating system it runs on, as Rust names it: `linux`, `macos`.
     pub fn os(&self) -> &'static str {
         if self.is_darwin() { "macos" } else { "linux" }
@@ -255,6 +246,15 @@ fn difference(name: &str, own: &Value, other: &Value) -> Option<String> {
         });
     }
     (own != other).then(|| format!("{name} is {other}, this helper's is {own}"))
+}
+
+/// The names every contract has: both machines, and on Linux both C libraries.
+fn expected_names() -> Vec<String> {
+    ["linux-", "darwin-"]
+        .into_iter()
+        .flat_map(|os| ["amd64", "arm64"].map(|machine| format!("{os}{machine}")))
+        .flat_map(|name| if name.starts_with("linux-") { vec![format!("{name}-musl"), name] } else { vec![name] })
+        .collect()
 }
 
 #[cfg(test)]
@@ -297,10 +297,18 @@ mod tests {
     }
 
     #[test]
+    fn a_missing_platform_is_refused() {
+        let start = TEXT.find("[platform.linux-amd64]").unwrap();
+        let end = TEXT.find("[platform.linux-amd64-musl]").unwrap();
+        let without = format!("{}{}", &TEXT[..start], &TEXT[end..]);
+        assert_eq!(refusal(&without), "missing platform: linux-amd64");
+    }
+
+    #[test]
     fn a_platform_of_another_name_is_refused() {
         assert_eq!(
             refusal(&TEXT.replace("[platform.linux-amd64]", "[platform.linux-riscv]")),
-            "a platform for x86_64-unknown-linux-gnu is called linux-amd64, not linux-riscv"
+            "unknown platform linux-riscv"
         );
     }
 }
