@@ -96,21 +96,26 @@ impl Sources {
         self.texts.get_key_value(&path[..length]).map_or(&[], |(module, _)| module)
     }
 
-    /// Which modules each one uses.
+    /// Which modules each one uses. What it passes on is used by those who take it from there.
     fn uses(&self) -> Uses<'_> {
+        self.uses_of(|is_passed_on| !is_passed_on)
+    }
+
+    /// Which modules each one names in the paths that are `wanted`.
+    fn uses_of(&self, wanted: impl Fn(bool) -> bool) -> Uses<'_> {
         let of = |module: &Vec<String>, text: &str| {
-            let paths = used(text).into_iter().filter(|(is_passed_on, _)| !is_passed_on);
+            let paths = used(text).into_iter().filter(|(is_passed_on, _)| wanted(*is_passed_on));
             let holders = paths.filter_map(|(_, path)| Some(self.holder(&self.absolute(module, &path)?)));
             holders.filter(|holder| holder != module).collect()
         };
         self.texts.iter().map(|(module, text)| (&**module, of(module, text))).collect()
     }
 
-    /// Uses of a higher layer.
+    /// Uses of a higher layer, to pass it on, too.
     fn upward(&self) -> Vec<String> {
         let layer =
             |module: &[String]| LAYERS.iter().position(|layer| module.first().is_some_and(|first| first == layer));
-        let uses = self.uses();
+        let uses = self.uses_of(|_| true);
         let pairs = uses.iter().flat_map(|(module, used)| used.iter().map(move |used| (*module, *used)));
         pairs
             .filter(|(module, used)| layer(module).zip(layer(used)).is_some_and(|(own, other)| own > other))
@@ -234,6 +239,7 @@ fn a_use_of_a_higher_layer_and_a_circle_are_found_however_they_are_written() {
     assert_eq!((fine.upward(), circle(fine.uses())), (vec![], None));
     for text in [
         "use crate::commands::one::One;\n",
+        "pub use crate::commands::one::One;\n",
         "use crate::{domain, commands::{one::One}};\n",
         "fn f() { crate::commands::one::run() }\n",
         "fn f() -> super::super::super::commands::one::One {}\n",
