@@ -33,7 +33,8 @@ pub fn clean_up_on_interrupt() -> Result<()> {
         let undo = undo();
         undo.children.iter().for_each(|child| child.signal(Signal::TERM));
         for attempt in 0..ATTEMPTS {
-            if undo.leftovers.iter().map(|path| remove(path)).fold(true, |all, removed| all & removed) {
+            let left = undo.leftovers.iter().filter(|path| !remove(path)).count();
+            if left == 0 {
                 break;
             }
             // A child that is ending, or a thread of ours, still wrote there.

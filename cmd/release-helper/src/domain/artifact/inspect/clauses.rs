@@ -53,8 +53,8 @@ pub(super) fn list(items: &[String]) -> String {
 
 /// The machine in `platform`'s target triple.
 pub(super) fn machine_of(platform: &Platform) -> Result<&str> {
-    match platform.target.split('-').next() {
-        Some(machine @ ("x86_64" | "aarch64")) => Ok(machine),
+    match platform.machine() {
+        machine @ ("x86_64" | "aarch64") => Ok(machine),
         _ => bail!("the contract has a target for no known machine: {}", platform.target),
     }
 }
