@@ -140,7 +140,7 @@ fn panic(_: &core::panic::PanicInfo) -> ! {
     sys::exit(NO_ANSWER)
 }
 
-/// Development builds unwind, as the tests beside them must, which core cannot do alone. (With a profile that does not, cargo
-/// compiles every dependency twice.)
+/// Development builds unwind, as the tests beside them must, which core cannot do alone. (With a profile that does not,
+/// cargo compiles every dependency twice.)
 #[cfg(not(link_recipe))]
 extern crate std;

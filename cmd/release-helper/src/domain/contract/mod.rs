@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -121,9 +121,10 @@ impl Contract {
         let mut missing = expected_names();
         for platform in self.platforms() {
             let name = &platform.name;
-            let position = missing.iter().position(|expected| expected == name);
-            ensure!(position.is_some(), "unknown platform {name}");
-            missing.remove(position.unwrap_or_default());
+            let Some(position) = missing.iter().position(|expected| expected == name) else {
+                bail!("unknown platform {name}");
+            };
+            missing.remove(position);
             let twin = self.platforms().find(|other| other.target == platform.target && other.name != *name);
             ensure!(twin.is_none(), "{name} has the same target as another platform: {}", platform.target);
             ensure!(
