@@ -116,18 +116,17 @@ if [[ -n $flake ]]; then
   git clone --quiet --branch "$flake" "$STAGE/repository" "$tree" 2>/dev/null
   cd "$tree"
 fi
+stated=$(sed -n 's/^version = "\(.*\)"/\1/p' cmd/tsuku-dltest/Cargo.toml)
 if [[ $1 == eval ]]; then
-  sed -n 's/^version = "\(.*\)"/\1/p' cmd/tsuku-dltest/Cargo.toml | tr -d '\n'
+  printf %s "$stated"
   exit
-fi
-tag=()
-if [[ $1 == run ]]; then
+elif [[ $1 == run ]]; then
   [[ $2 == *#build && $3 == -- && $5 == --out ]] || { echo "nix run: only the app build here" >&2; exit 2; }
-  tag=(--tag "$4")
+  exec "$helper" build --root "$tree" --tag "$4" --backend cargo --out "$6"
 fi
 sources=(Cargo.* release.toml rust-toolchain.toml cmd/tsuku-dltest/{*.toml,src,stubs})
 inputs() {
-  echo "${tag[@]}"
+  # It is large, and new whenever cargo has built it.
   stat --dereference --format '%s %y' "$helper"
   find "${sources[@]}" -type f -exec sha256sum {} + | sort
 }
@@ -136,12 +135,11 @@ store=$STAGE/store/$(inputs | sha256sum | cut -c 1-32)
   flock 9
   if ! [[ -e $store ]]; then
     rm -rf "$store.new"
-    "$helper" build "${tag[@]}" --backend cargo --out "$store.new/bin" >&2
+    "$helper" build --backend cargo --out "$store.new/bin" >&2
     (cd "$store.new/bin" && sha256sum -- * >../SHA256SUMS)
     mv "$store.new" "$store"
   fi
 ) 9>"$STAGE/store/lock"
-if [[ $1 == run ]]; then cp --recursive "$store/bin" "$6"; fi
 if [[ $* == *--print-out-paths* ]]; then echo "$store"; fi
 [[ $* != *--json* ]] || printf '[{"outputs": {"out": "%s"}}, {"outputs": {"out": "%s"}}]\n' "$store" "$STAGE/toolchain""#;
 
