@@ -2,6 +2,7 @@
 
 use std::ffi::c_int;
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
@@ -67,10 +68,11 @@ pub(crate) fn state(pid: &str) -> Option<char> {
 
 fn left_behind(directory: &Path) -> Vec<String> {
     let files = fs::read_dir(directory).expect("it is there").map(|entry| entry.expect("it can be read").path());
-    files
+    let numbers = files
         .filter(|path| path.extension().is_some_and(|e| e == "pid"))
-        .map(|path| fs::read_to_string(path).expect("a number"))
-        .collect()
+        .map(|path| fs::read_to_string(path).expect("a number"));
+    // Who is killed between opening the file and writing leaves an empty one.
+    numbers.filter(|number| !number.is_empty()).collect()
 }
 
 /// The processes that a process has started.
@@ -223,7 +225,7 @@ fn no_process_outlives_a_killed_program(world: &World) -> Result<(), String> {
         let limit = Instant::now() + world.patience;
         // On Linux also the supervisor, the driver, and what the daemon's library left.
         let expected = if world.is_linux() { 6 } else { 2 };
-        let mut pids = loop {
+        let pids = loop {
             let pids = descendants(child.id());
             if pids.len() == expected
                 && (!world.is_linux() || left_behind(&directory).iter().all(|pid| pids.contains(pid)))
@@ -240,16 +242,51 @@ fn no_process_outlives_a_killed_program(world: &World) -> Result<(), String> {
         }
         let status = child.wait().expect("it ends");
         assert_eq!(status.code(), (*victim == 1).then_some(2));
-        pids.extend(left_behind(&directory));
-        while pids.iter().any(|pid| alive(pid)) {
-            assert!(Instant::now() < limit, "{pids:?} outlive the program");
-            thread::yield_now();
-        }
-        for path in paths.iter().map(|path| path.with_extension("so.pid")) {
-            let _ = fs::remove_file(path);
-        }
+        await_the_end_of(&pids, &directory, limit);
+    }
+    if world.is_linux() {
+        careful_drivers_hear_of_their_supervisors_end(world);
     }
     Ok(())
+}
+
+/// Waits for processes and for whatever the libraries in `directory` left behind.
+fn await_the_end_of(pids: &[String], directory: &Path, limit: Instant) {
+    loop {
+        let all = pids.iter().cloned().chain(left_behind(directory));
+        let left: Vec<_> = all.filter(|pid| alive(pid)).map(|pid| (state(&pid), pid)).collect();
+        if left.is_empty() {
+            break;
+        }
+        assert!(Instant::now() < limit, "of {pids:?}, these outlive the program: {left:?}");
+        thread::yield_now();
+    }
+    for entry in fs::read_dir(directory).expect("it is there").flatten() {
+        if entry.path().extension().is_some_and(|e| e == "pid") {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Where a library has killed a driver, the next one ends what each library left before it goes on. What it is told
+/// meanwhile about its supervisor it must not forget.
+fn careful_drivers_hear_of_their_supervisors_end(world: &World) {
+    let directory = world.empty_directory("killed-while-careful");
+    let mut paths = vec![world.library(&directory, "kill-parent"); 2];
+    paths.extend(vec![world.library(&directory, "escape"); 16]);
+    paths.push(world.library(&directory, "forget-parent"));
+    for answers in 3..11 {
+        let mut command = world.command();
+        command.args(["--jobs", "1", "--timeout-ms", "60000", "--json-lines"]).args(&paths);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
+        let output = BufReader::new(child.stdout.take().expect("there is a pipe"));
+        assert_eq!(output.lines().take(answers).filter(Result::is_ok).count(), answers);
+        let pids = descendants(child.id());
+        thread::sleep(Duration::from_micros(200 * (answers as u64 % 4)));
+        assert!(Command::new("kill").args(["-KILL", &pids[0]]).status().expect("kill can be run").success());
+        assert_eq!(child.wait().expect("it ends").code(), Some(2));
+        await_the_end_of(&pids, &directory, Instant::now() + world.patience);
+    }
 }
 
 /// A program that has executed this one, and its children: one that runs, one that is stopped, one in a session of its
