@@ -8,19 +8,24 @@ use crate::sys::Errno;
 
 /// Highest process number of 64-bit Linux (`PID_MAX_LIMIT`).
 const HIGHEST: i32 = 1 << 22;
-/// Orphans that beget orphans faster than they are killed are given up after this many nanoseconds.
-const PATIENCE: u64 = 1_000_000_000;
-/// Time for the killed to go, in nanoseconds.
+/// When somebody waits, what has not gone after this many nanoseconds is given up: orphans that beget orphans faster
+/// than they are killed, or one that waits for a dead network disk.
+pub(super) const PATIENCE: u64 = 1_000_000_000;
+/// Time for the killed to go, in nanoseconds: at first, and at most.
 const MOMENT: u64 = 1_000_000;
+const LONG_MOMENT: u64 = 1000 * MOMENT;
 
-/// Kills and reaps every child of this process.
-pub(super) fn sweep() {
-    let end = now() + PATIENCE;
+/// Kills and reaps every child of this process, for `patience` nanoseconds at most. It may take note of the parent's end
+/// without a word.
+pub(super) fn sweep(patience: u64) {
+    let end = now().saturating_add(patience);
+    let mut moment = MOMENT;
     while any_left() && now() < end {
         if !kill_listed() {
             kill_any_number();
         }
-        let _ = await_signal(MOMENT);
+        let _ = await_signal(moment);
+        moment = LONG_MOMENT.min(moment * 2);
     }
 }
 

@@ -118,7 +118,8 @@ pub(crate) fn descend() -> Result<Option<i32>, Errno> {
 pub(super) fn end_if_abandoned() {
     // SAFETY: takes no pointer.
     if unsafe { syscall!(GETPPID) } != Ok(PARENT.load(Ordering::Relaxed) as usize) {
-        orphans::sweep();
+        // Nobody waits, and nobody else would do it.
+        orphans::sweep(u64::MAX);
         exit(crate::NO_ANSWER);
     }
 }
@@ -347,5 +348,6 @@ pub(crate) fn go_on(pid: i32) {
 
 /// Ends every process that a library left behind.
 pub(crate) fn sweep() {
-    orphans::sweep();
+    orphans::sweep(orphans::PATIENCE);
+    end_if_abandoned();
 }
