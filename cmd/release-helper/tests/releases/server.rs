@@ -79,7 +79,7 @@ fn a_kill_at_any_moment_loses_no_acknowledged_write() {
             });
             // Whatever the moment is, it must be safe: in the middle of some later upload, however fast this machine is.
             while acknowledged.lock().unwrap().len() < round as usize {
-                std::thread::yield_now();
+                std::thread::sleep(std::time::Duration::from_millis(1));
             }
             let mut killer = Command::new("kill");
             killer.args(["-KILL", &process.child.id().to_string()]).status().unwrap();

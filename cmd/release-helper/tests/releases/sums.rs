@@ -85,7 +85,7 @@ fn half_sent_sums(place: &Place, server: &Arc<Running>, release: &Release) -> im
     let body = format!("content-type: text/plain\r\ncontent-length: {}\r\n\r\n{first}", sums.len());
     let mut sending = by_hand(server, &format!("POST {target}?name=SHA256SUMS"), &body);
     while !place.client(server).assets(release.id).unwrap().iter().any(|asset| asset.name == "SHA256SUMS") {
-        std::thread::yield_now();
+        std::thread::sleep(std::time::Duration::from_millis(1));
     }
     let (id, server) = (release.id, server.clone());
     move || {

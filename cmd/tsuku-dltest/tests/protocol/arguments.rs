@@ -65,9 +65,12 @@ fn paths_may_come_from_standard_input(world: &World) -> Result<(), String> {
     let run = world.run_with_input(&["--stdin0", "--json-lines"], b"");
     assert_eq!((run.status, run.stdout.as_str()), (0, ""));
     assert_eq!(world.run_with_input(&["--stdin0"], b"\0\0").errors().len(), 2, "two empty paths");
-    // Ten thousand paths: far more than a pipe holds.
+    // Far more than a pipe holds.
     let count = 10_000 / world.load();
-    let run = world.run_with_input(&["--stdin0"], format!("{healthy}\0").repeat(count).as_bytes());
+    let long = directory.join("./".repeat(300)).join("healthy.so").display().to_string();
+    let input = format!("{long}\0").repeat(count);
+    assert!(input.len() > 2 << 16);
+    let run = world.run_with_input(&["--stdin0"], input.as_bytes());
     assert_eq!(run.errors(), vec![None; count]);
     Ok(())
 }

@@ -14,7 +14,7 @@ use libtest_mimic::{Completion, Failed, Trial};
 use release_helper::domain::source;
 use serde::Deserialize;
 
-use super::world::{Built, World, build_in, root};
+use super::world::{Built, MOMENT, World, build_in, root};
 use super::{Test, ignored};
 
 /// A text of the program's source, and the one that takes its place.
@@ -114,7 +114,7 @@ impl Drop for Remains<'_> {
                 return;
             }
             let _ = Command::new("kill").arg("-KILL").args(numbers).status();
-            thread::yield_now();
+            thread::sleep(MOMENT);
         }
     }
 }

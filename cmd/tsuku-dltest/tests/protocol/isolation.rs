@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::Test;
 use super::places::dup2;
 use super::reach::children;
-use super::world::{Run, World, compile, named};
+use super::world::{MOMENT, Run, World, compile, named};
 
 pub(crate) const TESTS: &[Test] = &[
     ("a_crash_costs_one_answer", a_crash_costs_one_answer),
@@ -226,7 +226,7 @@ fn sharing_a_process_changes_no_answer(world: &World) -> Result<(), String> {
         "healthy",
         "segfault",
         "exit-0",
-        "loop",
+        "sleep",
         "orphan",
         "close-all",
         "print",
@@ -278,7 +278,7 @@ fn a_pause_of_the_program_changes_no_answer(world: &World) -> Result<(), String>
         assert!(status.expect("kill can be run").success());
     };
     while children(child.id()).is_empty() {
-        thread::yield_now();
+        thread::sleep(MOMENT);
     }
     // Longer than its child waits for a driver that does not end it.
     send("-STOP");

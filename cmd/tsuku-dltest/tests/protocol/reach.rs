@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::Test;
 use super::isolation::{among_healthy, expect};
 use super::places::ignoring;
-use super::world::{Run, World, in_path};
+use super::world::{MOMENT, Run, World, in_path};
 
 pub(crate) const TESTS: &[Test] = &[
     ("what_a_library_leaves_running_reaches_no_other_answer", what_a_library_leaves_running_reaches_no_other_answer),
@@ -104,7 +104,7 @@ fn what_a_library_leaves_running_reaches_no_other_answer(world: &World) -> Resul
     let (healthy, crash) = (world.library(&directory, "healthy"), world.library(&directory, "segfault"));
     let missing = directory.join("missing.so");
     let mut paths = Vec::new();
-    for _ in 0..8 {
+    for _ in 0..if world.load() > 1 { 3 } else { 8 } {
         for hostile in &hostile {
             let around = [&healthy, &missing, &healthy, &crash, &healthy];
             paths.extend([hostile].into_iter().chain(around).cloned());
@@ -191,7 +191,7 @@ fn no_process_remains(world: &World) -> Result<(), String> {
     let limit = Instant::now() + if world.is_linux() { Duration::ZERO } else { world.patience };
     for pid in pids {
         while alive(&pid) && Instant::now() < limit {
-            std::thread::sleep(Duration::from_millis(5));
+            thread::sleep(MOMENT);
         }
         assert!(!alive(&pid), "process {pid} remains");
     }
@@ -233,7 +233,7 @@ fn no_process_outlives_a_killed_program(world: &World) -> Result<(), String> {
                 break pids;
             }
             assert!(Instant::now() < limit, "the children do not come");
-            thread::yield_now();
+            thread::sleep(MOMENT);
         };
         if *victim == 0 {
             child.kill().expect("it runs");
@@ -259,7 +259,7 @@ fn await_the_end_of(pids: &[String], directory: &Path, limit: Instant) {
             break;
         }
         assert!(Instant::now() < limit, "of {pids:?}, these outlive the program: {left:?}");
-        thread::yield_now();
+        thread::sleep(MOMENT);
     }
     for entry in fs::read_dir(directory).expect("it is there").flatten() {
         if entry.path().extension().is_some_and(|e| e == "pid") {

@@ -10,7 +10,7 @@ use release_helper::domain::codesign::{self, Signing};
 
 use super::Test;
 use super::reach::children;
-use super::world::{Run, World};
+use super::world::{MOMENT, Run, World};
 
 /// Only where a platform runs in it.
 pub(crate) const TESTS: &[Test] = &[
@@ -150,7 +150,7 @@ fn nothing_computes_for_ever(world: &World) -> Result<(), String> {
         if !loaders.is_empty() {
             break loaders;
         }
-        thread::yield_now();
+        thread::sleep(MOMENT);
     };
     for pid in loaders.into_iter().chain([child.id().to_string()]) {
         let limits = fs::read_to_string(format!("/proc/{pid}/limits")).expect("it runs");

@@ -14,6 +14,9 @@ use std::{env, fs, thread};
 
 use serde_json::Value;
 
+/// Between one look and the next at something that has to come.
+pub(crate) const MOMENT: Duration = Duration::from_millis(2);
+
 /// The root of the repository.
 pub(crate) fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
@@ -179,9 +182,10 @@ impl World {
     /// By how much less to try where everything takes longer.
     pub(crate) fn load(&self) -> usize {
         match (self.is_emulated(), self.is_stand_in()) {
+            (true, true) => 50,
+            (true, false) => 20,
             _ if env::var_os(super::machine::INSIDE).is_some() => 20,
-            (true, _) => 20,
-            (_, true) => 10,
+            (false, true) => 10,
             _ => 1,
         }
     }
