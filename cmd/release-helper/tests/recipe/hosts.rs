@@ -5,6 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
+use release_helper::domain::contract::Platform;
 use release_helper::domain::toolchain::Toolchain;
 
 use crate::recipe::{command, digests, quoted, reference, root, script, sysroot};
@@ -49,6 +50,11 @@ fn the_arm64_toolchain_makes_the_same_bytes() {
     assert!(String::from_utf8_lossy(&told.stdout).contains(&format!("host: {HOST}\n")), "{told:?}");
 
     let (platforms, reference) = reference();
+    // One for each system: it takes half a minute of a processor each.
+    let is_one = |platform: &&Platform| ["linux-amd64", "darwin-arm64"].contains(&platform.name.as_str());
+    let platforms: Vec<_> = platforms.iter().filter(is_one).cloned().collect();
     let out = place.path().join("target");
-    assert_eq!(digests(command(&root(), platforms, &out).env("RUSTC", &compiler), platforms, &out), *reference);
+    for (platform, digest) in digests(command(&root(), &platforms, &out).env("RUSTC", &compiler), &platforms, &out) {
+        assert_eq!(digest, reference[&platform], "{platform}");
+    }
 }
