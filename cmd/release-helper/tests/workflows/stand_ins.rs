@@ -6,6 +6,7 @@
 //! | `actions/checkout` | a clone of this checkout, with the tag on it |
 //! | `actions/upload-artifact`, `download-artifact` | a folder |
 //! | `cargo build --package release-helper` | the helper that cargo built for this test |
+//! | `release-helper build --backend cargo` | as `nix` below: what the cross-check builds in the first run is there for the others |
 //! | `cachix/install-nix-action`, `nix` | `nix` in this directory's list of programs: cargo builds instead, by rustup's toolchain |
 //! | `actions/attest`, `gh attestation verify` | a file with digests and identity, and a program that compares them |
 //! | `gh api`, `gh release view`, `gh issue`, `gh pr` | curl, the helper, and files |
@@ -27,7 +28,7 @@ use crate::document::{Names, root};
 use crate::runner::{REPOSITORY, TOKEN};
 
 /// Programs that are always on the PATH of a job.
-const PROGRAMS: [(&str, &str); 5] = [
+const PROGRAMS: [(&str, &str); 6] = [
     // Nobody waits here.
     ("sleep", ""),
     (
@@ -37,8 +38,13 @@ const PROGRAMS: [(&str, &str); 5] = [
 [[ "$*" == "build --locked --package release-helper" ]] || exec "$real" "$@"
 mkdir -p target/debug
 # A small file to hand on; the helper itself has a hundred megabytes of symbols.
-printf '#!/bin/sh\nexec "%s/helper/release-helper" "$@"\n' "$STAGE" >target/debug/release-helper
-chmod +x target/debug/release-helper"#,
+cp "$STAGE/programs/built-helper" target/debug/release-helper"#,
+    ),
+    (
+        "built-helper",
+        r#"[[ "${*:1:1} ${*:4:3}" == "build --backend cargo --out" ]] || exec "$STAGE/helper/release-helper" "$@"
+store=$(cd "$3" && "$STAGE/nix/nix" build --print-out-paths)
+cp -r "$store/bin" "$7""#,
     ),
     (
         "codesign",
