@@ -59,7 +59,7 @@ pub fn go_github(source: &Path) -> Result<PathBuf, String> {
     };
     make().map_err(|error| format!("{}: {error}", text.display()))?;
     let mut build = Command::new("go");
-    build.args(["build", "-o"]).arg(&program).arg("main.go").current_dir(&text);
+    build.args(["build", "-gcflags=all=-N -l", "-o"]).arg(&program).arg("main.go").current_dir(&text);
     // As Debian builds: everything from its packages, nothing from the network.
     build.envs([("GO111MODULE", "off"), ("GOFLAGS", "-trimpath")]);
     build.env("GOPATH", format!("{}:/usr/share/gocode", text.display()));
