@@ -13,6 +13,7 @@ mod judging;
 mod nix;
 mod pages;
 mod recipes;
+mod reports;
 mod served;
 mod servers;
 #[path = "../support/skipped.rs"]
