@@ -199,6 +199,9 @@ fn a_commit_that_the_user_names_must_be_the_tags() {
         assert!(output.status.code() == Some(1) && told.contains("the tag was moved"), "{told}");
         assert!(!told.lines().any(|line| line.contains(" reproduced ")), "{told}");
     }
+    // What the clone knows by another name is the same commit.
+    let output = Site::honest().serve().verify(&["--commit", "HEAD"]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]
