@@ -281,5 +281,10 @@ mod tests {
         let (version, cargo) = ("0.0.0-none".to_owned(), PathBuf::new());
         let toolchain = Toolchain { version, host: String::new(), cargo, sysroot: sysroot.path().to_owned() };
         toolchain.ensure_targets(&[platform]).unwrap();
+        // Another one it is asked for, and does not have it either.
+        let other = contract.platform("darwin-arm64").unwrap();
+        let refused = toolchain.ensure_targets(&[platform, other]).unwrap_err();
+        let hint = crate::plumbing::error::hint_of(&refused).unwrap();
+        assert!(hint.contains("run `rustup target add --toolchain 0.0.0-none aarch64-apple-darwin`"), "{refused:#}");
     }
 }

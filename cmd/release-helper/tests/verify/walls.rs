@@ -87,6 +87,20 @@ fn finding_5_no_child_gets_the_token() {
 }
 
 #[test]
+fn a_compiler_that_names_a_place_beside_us_is_not_started() {
+    let directory = tempfile::tempdir().unwrap();
+    put(directory.path(), "rustc", "#!/bin/sh\necho toolchain\n");
+    fs::set_permissions(directory.path().join("rustc"), fs::Permissions::from_mode(0o755)).unwrap();
+    let mut build = Command::new(env!("CARGO_BIN_EXE_release-helper"));
+    build.args(["build", "linux-amd64", "--backend", "cargo", "--out"]).arg(directory.path().join("out"));
+    build.env("PATH", search_path(directory.path())).current_dir(world().repository.path());
+    let output = build.output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert!(told.contains("rustc says that it lies in toolchain"), "{told}");
+}
+
+#[test]
 fn finding_6_the_settings_of_other_users_in_a_shared_directory_are_not_read() {
     let shared = tempfile::tempdir().unwrap();
     fs::set_permissions(shared.path(), fs::Permissions::from_mode(0o1777)).unwrap();
