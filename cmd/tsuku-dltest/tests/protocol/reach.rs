@@ -66,11 +66,14 @@ pub(crate) fn state(pid: &str) -> Option<char> {
     stat.rsplit(')').next()?.trim_start().chars().next()
 }
 
-fn left_behind(directory: &Path) -> Vec<String> {
+/// The files that libraries wrote the numbers of processes into.
+fn number_files(directory: &Path) -> impl Iterator<Item = PathBuf> {
     let files = fs::read_dir(directory).expect("it is there").map(|entry| entry.expect("it can be read").path());
-    let numbers = files
-        .filter(|path| path.extension().is_some_and(|e| e == "pid"))
-        .map(|path| fs::read_to_string(path).expect("a number"));
+    files.filter(|path| path.extension().is_some_and(|e| e == "pid"))
+}
+
+fn left_behind(directory: &Path) -> Vec<String> {
+    let numbers = number_files(directory).map(|path| fs::read_to_string(path).expect("a number"));
     // Who is killed between opening the file and writing leaves an empty one.
     numbers.filter(|number| !number.is_empty()).collect()
 }
@@ -261,11 +264,7 @@ fn await_the_end_of(pids: &[String], directory: &Path, limit: Instant) {
         assert!(Instant::now() < limit, "of {pids:?}, these outlive the program: {left:?}");
         thread::sleep(MOMENT);
     }
-    for entry in fs::read_dir(directory).expect("it is there").flatten() {
-        if entry.path().extension().is_some_and(|e| e == "pid") {
-            let _ = fs::remove_file(entry.path());
-        }
-    }
+    number_files(directory).for_each(|file| fs::remove_file(file).expect("it is there"));
 }
 
 /// Where a library has killed a driver, the next one ends what each library left before it goes on. What it is told
