@@ -8,7 +8,7 @@ use std::process::Command;
 use release_helper::domain::contract::Platform;
 use release_helper::domain::toolchain::Toolchain;
 
-use crate::recipe::{command, digests, quoted, reference, root, script, sysroot};
+use crate::recipe::{assert_same, command, digests, quoted, reference, root, script, sysroot};
 use crate::skipped::skipped;
 
 const HOST: &str = "aarch64-unknown-linux-gnu";
@@ -49,12 +49,11 @@ fn the_arm64_toolchain_makes_the_same_bytes() {
     let told = Command::new(&compiler).arg("-vV").output().unwrap();
     assert!(String::from_utf8_lossy(&told.stdout).contains(&format!("host: {HOST}\n")), "{told:?}");
 
-    let (platforms, reference) = reference();
+    let (platforms, _) = reference();
     // One for each system: it takes half a minute of a processor each.
     let is_one = |platform: &&Platform| ["linux-amd64", "darwin-arm64"].contains(&platform.name.as_str());
     let platforms: Vec<_> = platforms.iter().filter(is_one).cloned().collect();
     let out = place.path().join("target");
-    for (platform, digest) in digests(command(&root(), &platforms, &out).env("RUSTC", &compiler), &platforms, &out) {
-        assert_eq!(digest, reference[&platform], "{platform}");
-    }
+    let made = digests(command(&root(), &platforms, &out).env("RUSTC", &compiler), &platforms, &out);
+    assert_same(made, "on an arm64 machine");
 }

@@ -69,6 +69,14 @@ pub(crate) fn reference() -> (&'static [Platform], &'static BTreeMap<String, Str
     (platforms, digests)
 }
 
+/// Demands that `digests`, of some platforms built `how`, are those of the reference.
+pub(crate) fn assert_same(digests: BTreeMap<String, String>, how: &str) {
+    let (_, reference) = reference();
+    for (platform, digest) in digests {
+        assert_eq!(digest, reference[&platform], "{platform} {how}");
+    }
+}
+
 /// Writes a shell script that can be executed.
 pub(crate) fn script(path: &Path, text: &str) {
     fs::write(path, format!("#!/bin/sh\n{text}\n")).unwrap();
